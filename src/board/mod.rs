@@ -1,0 +1,3 @@
+//! Hands and lights: what a board has, as data.
+//!
+//! Runs on the main thread. Knows no board by name: boards are `board/<name>/profile.toml`.

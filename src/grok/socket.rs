@@ -1,0 +1,1 @@
+//! DOOR tokio-tungstenite + rustls: dials, pumps messages, closes.

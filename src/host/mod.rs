@@ -1,0 +1,3 @@
+//! The only place that knows everyone: opens, wires, starts, waits, and closes in reverse.
+//!
+//! Runs on the main thread. Decides nothing about the conversation.

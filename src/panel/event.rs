@@ -1,0 +1,210 @@
+//! What a panel may ask and what it may know; the Socket.IO names in one place.
+
+use crate::base::event::{Scene, Tag};
+use crate::base::unit::{Rate, Volume};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A connected panel. Numbers are never used twice in one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClientId(pub u64);
+
+/// What a person at a panel asks of the speaker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// A typed turn.
+    Text {
+        /// What was typed.
+        text: String,
+    },
+    /// Push-to-talk with the speaker's own microphone.
+    Talk {
+        /// Down or up.
+        on: bool,
+    },
+    /// Be quiet.
+    Stop,
+    /// Microphone off or on.
+    Mute {
+        /// Whether it is to be off.
+        on: bool,
+    },
+    /// How loud.
+    Volume {
+        /// 0..=100.
+        percent: Volume,
+    },
+}
+
+/// A command with the address its answer goes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Who asks.
+    pub client: ClientId,
+    /// Unique per client.
+    pub id: u64,
+    /// What.
+    pub command: Command,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// For programs: `bad_request`, `forbidden`, `busy`, `offline`, `muted`, `limit`.
+    pub code: String,
+    /// For a person.
+    pub message: String,
+}
+
+/// Answer to a [`Request`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// To whom.
+    pub client: ClientId,
+    /// Of the request.
+    pub id: u64,
+    /// Done, or why not.
+    pub result: Result<(), Refusal>,
+}
+
+/// The whole of what changes slowly; sent when any of it changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// What the speaker is doing.
+    pub state: Scene,
+    /// How loud it is.
+    pub volume: Volume,
+    /// Microphone off by the owner's will.
+    pub muted: bool,
+    /// Whether a session with the service is up.
+    pub online: bool,
+    /// `wake`, `open` or `push`.
+    pub mode: String,
+    /// Voice and model in use.
+    pub voice: String,
+    /// Model in the URL.
+    pub model: String,
+    /// For a person: what is wrong and what happens next; empty when nothing is.
+    pub trouble: String,
+}
+
+/// Who said something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Speaker {
+    /// The person.
+    User,
+    /// The service.
+    Assistant,
+}
+
+/// A line of the conversation, whole each time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transcript {
+    /// Stable id of the line.
+    pub item: String,
+    /// Whose.
+    pub role: Speaker,
+    /// The whole text so far.
+    pub text: String,
+    /// It will not change any more.
+    pub r#final: bool,
+    /// It was cut off by a person.
+    pub interrupted: bool,
+}
+
+/// One finished turn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Counts from 1 in one run.
+    pub turn: u32,
+    /// Milliseconds from the turn's beginning to each stage that happened, by name.
+    pub marks: BTreeMap<String, u64>,
+    /// Estimated cost in US dollars.
+    pub cost: f64,
+    /// How it ended: `completed`, `interrupted`, `stopped`, `failed`, `unanswered`, ...
+    pub reason: String,
+}
+
+/// How serious a notice is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Worth a look.
+    Warn,
+    /// Something does not work.
+    Error,
+}
+
+/// What a person should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// How serious.
+    pub level: Severity,
+    /// For programs.
+    pub code: String,
+    /// What happened and what the device does next.
+    pub message: String,
+    /// What a person can do; may be empty.
+    pub action: String,
+}
+
+/// Meters, 15-20 a second.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Tick {
+    /// Seconds since the daemon began.
+    pub t: f64,
+    /// Microphone level.
+    pub mic_dbfs: f32,
+    /// Speaker level.
+    pub speaker_dbfs: f32,
+    /// Speech score.
+    pub speech: f32,
+    /// Echo attenuation.
+    pub erle_db: f32,
+}
+
+/// A slice of a reply as handed to playout, before volume.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audio {
+    /// The service's item.
+    pub item: String,
+    /// Which stretch of speech it belongs to.
+    pub tag: Tag,
+    /// Samples a second.
+    pub rate: Rate,
+    /// 16-bit mono.
+    pub pcm: Vec<i16>,
+    /// The panel whose typed turn is answered; it hears the reply, listening or not.
+    pub to: Option<ClientId>,
+}
+
+impl std::fmt::Debug for Audio {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Audio({}, {} samples)", self.item, self.pcm.len())
+    }
+}
+
+/// What the speaker tells its panels. The panel room numbers them (`seq`) and keeps them for replay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// Something slow changed.
+    State(State),
+    /// A line changed.
+    Transcript(Transcript),
+    /// A turn ended.
+    Turn(Turn),
+    /// Somebody should know.
+    Notice(Notice),
+    /// A slice of a reply.
+    Audio(Audio),
+    /// Meters.
+    Tick(Tick),
+    /// Answer to a command.
+    Answer(Answer),
+}
