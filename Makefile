@@ -1,0 +1,43 @@
+# The commands of this project. `make` alone lists them.
+CARGO := .ci/cargo
+TARGET ?= aarch64-unknown-linux-gnu
+
+.PHONY: help demo test check deny golden speech cross ci
+
+help: ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
+
+demo: ## hold a spoken conversation of two turns against the stand-in: no card, key or network needed
+	.ci/setup build
+	mkdir -p target/demo
+	$(CARGO) build --release --locked
+	$(CARGO) run --release --locked --quiet -- demo --mic tests/speech/two_turns.wav --speaker target/demo/reply.wav --turns 2
+	@echo "What the speaker said: target/demo/reply.wav"
+
+test: ## every test
+	.ci/setup build test
+	$(CARGO) test --locked --no-fail-fast
+
+check: ## format, lints, the pure build, dependencies
+	.ci/setup build check
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
+	.ci/deny if-present
+
+deny: ## licences, sources and advisories of the dependencies; installs cargo-deny
+	.ci/setup build
+	.ci/deny
+
+golden: ## write the golden files anew; the difference is the review
+	GOLDEN=write INSTA_UPDATE=always $(CARGO) test --locked --test it
+
+speech: ## make the speech in tests/speech anew
+	.ci/setup speech
+	tests/speech/make.sh
+
+cross: ## build for a board: TARGET=aarch64-unknown-linux-gnu or armv7-unknown-linux-gnueabihf
+	.ci/cross $(TARGET)
+
+ci: ## what CI runs
+	.ci/run
