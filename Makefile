@@ -2,7 +2,7 @@
 CARGO := .ci/cargo
 TARGET ?= aarch64-unknown-linux-gnu
 
-.PHONY: help demo test check deny golden speech cross ci
+.PHONY: help demo test check deny golden speech cross cross-container ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ speech: ## make the speech in tests/speech anew
 
 cross: ## build for a board: TARGET=aarch64-unknown-linux-gnu or armv7-unknown-linux-gnueabihf
 	.ci/cross $(TARGET)
+
+cross-container: ## the same by the tool cross, which needs docker or podman
+	CROSS_CONFIG=cross.toml cross build --release --locked --target $(TARGET)
 
 ci: ## what CI runs
 	.ci/run
