@@ -8,35 +8,38 @@ pub(crate) struct Module {
     pub(crate) path: String,
     /// Behind the feature `io`, itself or by where it hangs.
     pub(crate) io: bool,
+    /// Built for tests only.
+    pub(crate) test: bool,
 }
 
 /// The modules of a crate, from its root file on, as the compiler finds them.
 pub(crate) fn module_tree(folder: &Path, root: &str) -> Vec<Module> {
     let mut found = Vec::new();
-    walk(folder, root, "", root != "lib.rs", &mut found);
+    let module = Module { path: root.to_owned(), io: root != "lib.rs", test: false };
+    walk(folder, module, "", &mut found);
     found
 }
 
-fn walk(folder: &Path, path: &str, below: &str, io: bool, found: &mut Vec<Module>) {
-    let Ok(text) = std::fs::read_to_string(folder.join(path)) else { return };
-    found.push(Module { path: path.to_owned(), io });
-    let mut gated = false;
-    for line in strip(&text).lines().zip(text.lines()) {
-        let (code, written) = (line.0.trim(), line.1);
+fn walk(folder: &Path, module: Module, below: &str, found: &mut Vec<Module>) {
+    let Ok(text) = std::fs::read_to_string(folder.join(&module.path)) else { return };
+    let (mut io, mut test) = (module.io, module.test);
+    for (code, written) in strip(&text).lines().zip(text.lines()) {
+        let code = code.trim();
         let bare = code.trim_start_matches("pub(crate) ").trim_start_matches("pub ");
-        if code.starts_with("#[") {
-            gated |= written.contains(concat!("feature = ", "\"io\""));
+        if code.starts_with("#[cfg") {
+            io |= written.contains(concat!("feature = ", "\"io\""));
+            test |= code == "#[cfg(test)]";
         } else if let Some(name) = bare.strip_prefix("mod ").and_then(|m| m.strip_suffix(';')) {
             let flat = format!("{below}{name}.rs");
             let own = format!("{below}{name}/");
-            let deep = format!("{own}mod.rs");
-            let next = if folder.join(&flat).exists() { flat } else { deep };
-            walk(folder, &next, &own, io || gated, found);
-            gated = false;
-        } else if !code.is_empty() {
-            gated = false;
+            let path = if folder.join(&flat).exists() { flat } else { format!("{own}mod.rs") };
+            walk(folder, Module { path, io, test }, &own, found);
+            (io, test) = (module.io, module.test);
+        } else if !code.is_empty() && !code.starts_with("#[") {
+            (io, test) = (module.io, module.test);
         }
     }
+    found.push(module);
 }
 
 /// Blanks comments, strings and characters, line for line.
