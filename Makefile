@@ -2,7 +2,7 @@
 CARGO := .ci/cargo
 TARGET ?= aarch64-unknown-linux-gnu
 
-.PHONY: help demo test check deny golden speech cross cross-container ci
+.PHONY: help demo test check deny golden speech cross cross-container device-test ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -16,12 +16,12 @@ demo: ## hold a spoken conversation of two turns against the stand-in: no card, 
 
 test: ## every test
 	.ci/setup build test
-	$(CARGO) test --locked --no-fail-fast
+	$(CARGO) test --locked --workspace --no-fail-fast
 
 check: ## format, lints, the pure build, dependencies
 	.ci/setup build check
-	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
 	.ci/deny if-present
 
@@ -30,7 +30,7 @@ deny: ## licences, sources and advisories of the dependencies; installs cargo-de
 	.ci/deny
 
 golden: ## write the golden files anew; the difference is the review
-	GOLDEN=write INSTA_UPDATE=always $(CARGO) test --locked --test it
+	GOLDEN=write INSTA_UPDATE=always UPDATE_REFERENCE=1 $(CARGO) test --locked --test it
 
 speech: ## make the speech in tests/speech anew
 	.ci/setup speech
@@ -41,6 +41,10 @@ cross: ## build for a board: TARGET=aarch64-unknown-linux-gnu or armv7-unknown-l
 
 cross-container: ## the same by the tool cross, which needs docker or podman
 	CROSS_CONFIG=cross.toml cross build --release --locked --target $(TARGET)
+
+device-test: ## install the service on a Debian system in a container and check it alive; needs root
+	$(CARGO) build --release --locked
+	tests/device/run.sh
 
 ci: ## what CI runs
 	.ci/run
