@@ -30,7 +30,7 @@ deny: ## licences, sources and advisories of the dependencies; installs cargo-de
 	.ci/deny
 
 golden: ## write the golden files anew; the difference is the review
-	GOLDEN=write INSTA_UPDATE=always UPDATE_REFERENCE=1 $(CARGO) test --locked --test it
+	UPDATE_GOLDEN=1 UPDATE_REFERENCE=1 INSTA_UPDATE=always $(CARGO) test --locked --workspace
 
 speech: ## make the speech in tests/speech anew
 	.ci/setup speech
