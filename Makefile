@@ -1,0 +1,50 @@
+# The commands of this project. `make` alone lists them.
+CARGO := .ci/cargo
+TARGET ?= aarch64-unknown-linux-gnu
+
+.PHONY: help demo test check deny golden speech cross cross-container device-test ci
+
+help: ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
+
+demo: ## hold a spoken conversation of two turns against the stand-in: no card, key or network needed
+	.ci/setup build
+	mkdir -p target/demo
+	$(CARGO) build --release --locked
+	$(CARGO) run --release --locked --quiet -- demo --mic tests/speech/two_turns.wav --speaker target/demo/reply.wav --turns 2
+	@echo "What the speaker said: target/demo/reply.wav"
+
+test: ## every test
+	.ci/setup build test
+	$(CARGO) test --locked --workspace --no-fail-fast
+
+check: ## format, lints, the pure build, dependencies
+	.ci/setup build check
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
+	.ci/deny if-present
+
+deny: ## licences, sources and advisories of the dependencies; installs cargo-deny
+	.ci/setup build
+	.ci/deny
+
+golden: ## write the golden files anew; the difference is the review
+	UPDATE_GOLDEN=1 UPDATE_REFERENCE=1 INSTA_UPDATE=always $(CARGO) test --locked --workspace
+
+speech: ## make the speech in tests/speech anew
+	.ci/setup speech
+	tests/speech/make.sh
+
+cross: ## build for a board: TARGET=aarch64-unknown-linux-gnu or armv7-unknown-linux-gnueabihf
+	.ci/cross $(TARGET)
+
+cross-container: ## the same by the tool cross, which needs docker or podman
+	CROSS_CONFIG=cross.toml cross build --release --locked --target $(TARGET)
+
+device-test: ## install the service on a Debian system in a container and check it alive; needs root
+	$(CARGO) build --release --locked
+	tests/device/run.sh
+
+ci: ## what CI runs
+	.ci/run
