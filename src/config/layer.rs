@@ -15,6 +15,9 @@ const PREFIX: &str = "GROK_SPEAKER__";
 /// Its name for the separator between section and key.
 const SEPARATOR: &str = "__";
 
+/// The place of a default.
+const DEFAULT: &str = "built-in default";
+
 /// Values with the place they were written at, by `section.key`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Layer(BTreeMap<String, (Value, String)>);
@@ -40,6 +43,11 @@ pub(super) struct Merged(BTreeMap<&'static str, (Value, String)>);
 /// The defaults are a layer and every value was checked, so each key has a value of its kind; an
 /// empty one stands for a key whose mistake has been noted.
 impl Merged {
+    /// Where the value was written; `None` when it is the default.
+    pub(super) fn written(&self, path: &str) -> Option<String> {
+        Some(self.place(path)).filter(|place| !place.starts_with(DEFAULT))
+    }
+
     /// Where the value was written.
     pub(super) fn place(&self, path: &str) -> String {
         self.0.get(path).map(|(_, place)| place.clone()).unwrap_or_default()
@@ -96,7 +104,10 @@ pub(super) fn merge(keys: &[Key], layers: Vec<Layer>, problems: &mut Vec<Problem
     match builder.build() {
         Ok(all) => {
             for key in keys {
-                if let Ok(found) = all.get::<config::Value>(key.path) {
+                let (section, name) = key.path.split_once('.').unwrap_or((key.path, ""));
+                // Not `get`, which forgets where a value came from.
+                let found = all.get_table(section).ok().and_then(|mut t| t.remove(name));
+                if let Some(found) = found {
                     let place = found.origin().unwrap_or_default().to_owned();
                     merged.insert(key.path, (value(found.kind), place));
                 }
@@ -113,7 +124,7 @@ pub(super) fn defaults(keys: &[Key], problems: &mut Vec<Problem>) -> Layer {
     let mut layer = Layer::default();
     for key in keys {
         let text = format!("{} = {}", key.path, key.default);
-        layer.0.append(&mut document(keys, &text, "built-in default", problems).0);
+        layer.0.append(&mut document(keys, &text, DEFAULT, problems).0);
     }
     layer
 }

@@ -165,7 +165,8 @@ pub(super) fn profile(pins: Layer, problems: &mut Vec<Problem>) -> Profile {
     };
     if let Err(error) = profile.check() {
         problems.push(Problem::Senseless {
-            place: merged.place(error.key()),
+            // What is missing was written nowhere; what asks for it was.
+            place: merged.written(error.key()).unwrap_or_else(|| merged.place("leds.kind")),
             key: error.key().to_owned(),
             words: error.to_string(),
         });
