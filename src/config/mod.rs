@@ -6,6 +6,7 @@
 
 pub mod key;
 pub mod keys;
+mod kind;
 mod layer;
 mod meaning;
 mod rule;

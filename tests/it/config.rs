@@ -20,13 +20,13 @@ pub(crate) fn scratch(name: &str) -> PathBuf {
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}_{number}"));
     let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(&folder).expect("a folder");
     folder
 }
 
 pub(crate) fn write(path: &Path, text: &str) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
+    std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+    std::fs::write(path, text).expect("a file");
 }
 
 fn sets(sets: &[&str]) -> Result<Config, ConfigError> {
@@ -46,7 +46,7 @@ fn file(text: &str) -> Result<Config, ConfigError> {
     let path = folder.join("config.toml");
     write(&path, text);
     let result = config::load(&Sources { file: Some(path), ..Sources::default() });
-    std::fs::remove_dir_all(folder).unwrap();
+    std::fs::remove_dir_all(folder).expect("the folder");
     result
 }
 
@@ -390,7 +390,7 @@ fn the_state_lies_where_systemd_says_or_at_home() {
 fn key_file(folder: &Path, name: &str, text: &str, mode: u32) -> PathBuf {
     let path = folder.join(name);
     write(&path, text);
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("permissions");
     path
 }
 
