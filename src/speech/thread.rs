@@ -95,3 +95,154 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ring::{PeriodHead, PeriodWriter, periods};
+    use crate::base::unit::{Moment, Rate};
+    use assert_no_alloc::assert_no_alloc;
+    use rtrb::{Consumer, RingBuffer};
+    use std::sync::atomic::AtomicU32;
+    use std::sync::{Condvar, Mutex};
+
+    /// Counts its rings.
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl Bell for Count {
+        fn ring(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    struct Rig {
+        worker: Worker,
+        near: PeriodWriter,
+        far: PeriodWriter,
+        out: Consumer<Near>,
+        done: Count,
+        dropped: AtomicU64,
+        at: u64,
+    }
+
+    impl Rig {
+        fn new(room: usize) -> Self {
+            let (near, near_reader) = periods(64, 64 * 480);
+            let (far, far_reader) = periods(64, 64 * 480);
+            let (out, out_reader) = RingBuffer::new(room);
+            let worker = Worker::new(&Options::default(), near_reader, far_reader, out);
+            Self {
+                worker,
+                near,
+                far,
+                out: out_reader,
+                done: Count::default(),
+                dropped: AtomicU64::new(0),
+                at: 1_000_000,
+            }
+        }
+
+        fn period(&mut self, samples: &[f32]) {
+            let head = PeriodHead {
+                at: Moment::from_micros(self.at),
+                position: 0,
+                gap: 0,
+                frames: samples.len() as u32,
+                rate: Rate(48_000),
+                channels: 1,
+                stream: 0,
+            };
+            self.at += 10_000;
+            assert!(self.far.push(head, samples) && self.near.push(head, samples));
+            self.worker.turn(&self.done, &self.dropped);
+        }
+    }
+
+    #[test]
+    fn main_is_woken_once_in_20_ms() {
+        let mut rig = Rig::new(64);
+        for _ in 0..40 {
+            rig.period(&[0.0; 480]);
+        }
+        assert_eq!(rig.out.slots(), 40);
+        assert_eq!(rig.done.0.load(Ordering::Relaxed), 20);
+    }
+
+    #[test]
+    fn a_full_ring_drops_the_newest_and_counts() {
+        let mut rig = Rig::new(8);
+        for _ in 0..20 {
+            rig.period(&[0.0; 480]);
+        }
+        assert_eq!((rig.out.slots(), rig.dropped.load(Ordering::Relaxed)), (8, 12));
+        // The oldest are kept.
+        let first = rig.out.pop().unwrap();
+        assert!(first.at.micros().abs_diff(999_000) < 100, "{}", first.at);
+    }
+
+    #[test]
+    fn steady_state_never_allocates() {
+        let mut rig = Rig::new(256);
+        rig.period(&[0.1; 480]);
+        let samples = [0.1; 480];
+        assert_no_alloc(|| {
+            for _ in 0..200 {
+                rig.period(&samples);
+            }
+        });
+        assert_eq!(rig.out.slots(), 201);
+    }
+
+    /// A bell of a mutex: good enough for a test.
+    #[derive(Default)]
+    struct Door(Mutex<bool>, Condvar);
+
+    impl Bell for Door {
+        fn ring(&self) {
+            *self.0.lock().unwrap() = true;
+            self.1.notify_one();
+        }
+    }
+
+    impl Wait for &Door {
+        fn wait(&self, limit: Duration) -> bool {
+            let rung = self.0.lock().unwrap();
+            let (mut rung, _) = self.1.wait_timeout_while(rung, limit, |rung| !*rung).unwrap();
+            std::mem::take(&mut *rung)
+        }
+    }
+
+    #[test]
+    fn the_loop_hears_its_bell_beats_and_stops() {
+        let (mut near, near_reader) = periods(8, 8 * 160);
+        let (_far, far_reader) = periods(8, 8 * 160);
+        let (out, mut blocks) = RingBuffer::new(8);
+        let (bell, done) = (Door::default(), Door::default());
+        let (pulse, dropped) = (Pulse::default(), AtomicU64::new(0));
+        let options = Options::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                run(&options, near_reader, far_reader, out, &&bell, &done, &pulse, &dropped);
+            });
+            for k in 0..2u64 {
+                let head = PeriodHead {
+                    at: Moment::from_millis(1000 + k * 10),
+                    position: k * 160,
+                    gap: 0,
+                    frames: 160,
+                    rate: Rate(16_000),
+                    channels: 1,
+                    stream: 0,
+                };
+                assert!(near.push(head, &[0.1; 160]));
+            }
+            bell.ring();
+            assert!((&done).wait(Duration::from_secs(5)), "main was not woken");
+            assert_eq!(blocks.pop().unwrap().at, Moment::from_millis(1000));
+            assert_eq!(blocks.pop().unwrap().at, Moment::from_millis(1010));
+            pulse.stop();
+        });
+        assert!(pulse.beats() >= 1);
+    }
+}
