@@ -1,4 +1,4 @@
-//! Where the API key comes from. It is never a configuration value and never printed.
+//! DOOR files: where the API key comes from. It is never a configuration value and never printed.
 
 use crate::base::secret::Secret;
 use std::fmt;

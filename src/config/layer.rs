@@ -367,23 +367,27 @@ pub(super) fn profile(
 ) -> Option<(String, String)> {
     for folder in &sources.board_dirs {
         let path = folder.join(name).join("profile.toml");
-        match read(&path) {
-            Ok(text) => return Some((text, path.display().to_string())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        // A working directory may be anything: what is no readable folder there has no boards.
+        if !path.is_file() {
+            continue;
+        }
+        return match read(&path) {
+            Ok(text) => Some((text, path.display().to_string())),
             Err(error) => {
                 problems.push(Problem::Unreadable {
                     place: path.display().to_string(),
                     words: error.to_string(),
                 });
-                return None;
+                None
             }
-        }
+        };
     }
     let default = keys::find(keys::KEYS, "board.profile").map(|key| key.default.trim_matches('"'));
     if default != Some(name) {
         let mut known: Vec<String> = sources
             .board_dirs
             .iter()
+            .filter(|folder| folder.is_dir())
             .flat_map(|folder| directory(folder, problems))
             .filter(|path| path.join("profile.toml").is_file())
             .filter_map(|path| path.file_name().map(|n| n.to_string_lossy().into_owned()))

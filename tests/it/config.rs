@@ -375,6 +375,15 @@ fn an_unknown_profile_lists_those_there_are() {
 }
 
 #[test]
+fn a_working_directory_without_boards_is_no_mistake() {
+    let file = scratch("notaboard").join("board");
+    write(&file, "a file");
+    let board_dirs = vec![file, PathBuf::from("/nowhere/board")];
+    let config = config::load(&Sources { board_dirs, ..Sources::default() }).unwrap();
+    assert_eq!(config.board, "generic");
+}
+
+#[test]
 fn the_state_lies_where_systemd_says_or_at_home() {
     let state = |pairs: &[(&str, &str)]| env(pairs).unwrap().state;
     assert_eq!(state(&[("STATE_DIRECTORY", "/v/a:/v/b"), ("HOME", "/h")]), Path::new("/v/a"));
