@@ -1,3 +1,6 @@
 //! Hands and lights: what a board has, as data.
 //!
 //! Runs on the main thread. Knows no board by name: boards are `board/<name>/profile.toml`.
+
+pub mod button;
+pub mod profile;

@@ -2,3 +2,6 @@
 
 mod tidy;
 mod unit_file;
+mod board;
+mod config;
+mod speech;

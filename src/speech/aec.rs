@@ -1,0 +1,26 @@
+//! Echo cancellation: the seam for a canceller, and the one that does nothing.
+
+use crate::base::pcm::Block;
+use crate::base::unit::Db;
+
+/// Removes from the microphone what the speaker plays.
+pub trait EchoCanceller: Send {
+    /// Cleans `near` in place; `far` is the reference of the same 10 ms. Allocates nothing.
+    /// Returns the echo attenuation reached so far.
+    fn process(&mut self, near: &mut Block, far: &Block) -> Db;
+
+    /// Forgets the room: a stream began anew.
+    fn reset(&mut self);
+}
+
+/// Cancels nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NullCanceller;
+
+impl EchoCanceller for NullCanceller {
+    fn process(&mut self, _near: &mut Block, _far: &Block) -> Db {
+        Db(0.0)
+    }
+
+    fn reset(&mut self) {}
+}

@@ -1,0 +1,248 @@
+//! The speech thread: rings in, front end, ring out.
+//!
+//! Woken by capture, never waits for main: when the ring to main is full the newest block is
+//! dropped and counted. Allocates only when a stream begins.
+
+use super::Options;
+use super::chain::Chain;
+use crate::base::event::Voice;
+use crate::base::pulse::Pulse;
+use crate::base::ring::{Bell, PeriodReader, Wait};
+use rtrb::Producer;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::base::event::Near;
+
+/// Longest wait for a bell: half of what a worker may take to stop.
+const WAIT_MAX: Duration = Duration::from_millis(50);
+/// Interleaved samples of the longest period that needs no allocation: 20 ms of 8 channels at
+/// 192 kHz, twice.
+const PERIOD_SAMPLES: usize = 65_536;
+/// Blocks after which main is woken: 20 ms, what one message to the service carries.
+const BLOCKS_A_RING: u32 = 2;
+
+/// Runs until `pulse` says stop. `bell` is rung by capture, `done` wakes main: once in 20 ms of
+/// sound, and at once when the voice decision changes or a wake word was heard. Blocks that find
+/// `out` full are dropped and counted in `dropped`.
+#[expect(clippy::too_many_arguments, reason = "one for each end of the thread")]
+pub fn run(
+    options: &Options,
+    near: PeriodReader,
+    far: PeriodReader,
+    out: Producer<Near>,
+    bell: &dyn Wait,
+    done: &dyn Bell,
+    pulse: &Pulse,
+    dropped: &AtomicU64,
+) {
+    let mut worker = Worker::new(options, near, far, out);
+    while !pulse.stopped() {
+        pulse.beat();
+        worker.turn(done, dropped);
+        bell.wait(WAIT_MAX);
+    }
+}
+
+/// The state of the loop.
+struct Worker {
+    chain: Chain,
+    near: PeriodReader,
+    far: PeriodReader,
+    out: Producer<Near>,
+    samples: Vec<f32>,
+    voice: Voice,
+    /// Blocks since main was last woken.
+    unrung: u32,
+}
+
+impl Worker {
+    fn new(options: &Options, near: PeriodReader, far: PeriodReader, out: Producer<Near>) -> Self {
+        Self {
+            chain: Chain::new(options),
+            near,
+            far,
+            out,
+            samples: Vec::with_capacity(PERIOD_SAMPLES),
+            voice: Voice::Quiet,
+            unrung: 0,
+        }
+    }
+
+    /// Takes what waits. Bounded by what the rings hold.
+    fn turn(&mut self, done: &dyn Bell, dropped: &AtomicU64) {
+        for _ in 0..self.far.waiting() {
+            self.samples.clear();
+            let Some(head) = self.far.pop(&mut self.samples) else { break };
+            self.chain.far(&head, &self.samples);
+        }
+        let Self { chain, near, out, samples, voice, unrung, .. } = self;
+        for _ in 0..near.waiting() {
+            samples.clear();
+            let Some(head) = near.pop(samples) else { break };
+            chain.near(&head, samples, &mut |block| {
+                let urgent = block.voice != *voice || block.wake.is_some();
+                *voice = block.voice;
+                *unrung += 1;
+                if out.push(block).is_err() {
+                    dropped.fetch_add(1, Ordering::Relaxed);
+                }
+                if urgent || *unrung >= BLOCKS_A_RING {
+                    *unrung = 0;
+                    done.ring();
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ring::{PeriodHead, PeriodWriter, periods};
+    use crate::base::unit::{Moment, Rate};
+    use assert_no_alloc::assert_no_alloc;
+    use rtrb::{Consumer, RingBuffer};
+    use std::sync::atomic::AtomicU32;
+    use std::sync::{Condvar, Mutex};
+
+    /// Counts its rings.
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl Bell for Count {
+        fn ring(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    struct Rig {
+        worker: Worker,
+        near: PeriodWriter,
+        far: PeriodWriter,
+        out: Consumer<Near>,
+        done: Count,
+        dropped: AtomicU64,
+        at: u64,
+    }
+
+    impl Rig {
+        fn new(room: usize) -> Self {
+            let (near, near_reader) = periods(64, 64 * 480);
+            let (far, far_reader) = periods(64, 64 * 480);
+            let (out, out_reader) = RingBuffer::new(room);
+            let worker = Worker::new(&Options::default(), near_reader, far_reader, out);
+            Self {
+                worker,
+                near,
+                far,
+                out: out_reader,
+                done: Count::default(),
+                dropped: AtomicU64::new(0),
+                at: 1_000_000,
+            }
+        }
+
+        fn period(&mut self, samples: &[f32]) {
+            let head = PeriodHead {
+                at: Moment::from_micros(self.at),
+                position: 0,
+                gap: 0,
+                frames: samples.len() as u32,
+                rate: Rate(48_000),
+                channels: 1,
+                stream: 0,
+            };
+            self.at += 10_000;
+            assert!(self.far.push(head, samples) && self.near.push(head, samples));
+            self.worker.turn(&self.done, &self.dropped);
+        }
+    }
+
+    #[test]
+    fn main_is_woken_once_in_20_ms() {
+        let mut rig = Rig::new(64);
+        for _ in 0..40 {
+            rig.period(&[0.0; 480]);
+        }
+        assert_eq!(rig.out.slots(), 40);
+        assert_eq!(rig.done.0.load(Ordering::Relaxed), 20);
+    }
+
+    #[test]
+    fn a_full_ring_drops_the_newest_and_counts() {
+        let mut rig = Rig::new(8);
+        for _ in 0..20 {
+            rig.period(&[0.0; 480]);
+        }
+        assert_eq!((rig.out.slots(), rig.dropped.load(Ordering::Relaxed)), (8, 12));
+        // The oldest are kept.
+        let first = rig.out.pop().unwrap();
+        assert!(first.at.micros().abs_diff(999_000) < 100, "{}", first.at);
+    }
+
+    #[test]
+    fn steady_state_never_allocates() {
+        let mut rig = Rig::new(256);
+        rig.period(&[0.1; 480]);
+        let samples = [0.1; 480];
+        assert_no_alloc(|| {
+            for _ in 0..200 {
+                rig.period(&samples);
+            }
+        });
+        assert_eq!(rig.out.slots(), 201);
+    }
+
+    /// A bell of a mutex: good enough for a test.
+    #[derive(Default)]
+    struct Door(Mutex<bool>, Condvar);
+
+    impl Bell for Door {
+        fn ring(&self) {
+            *self.0.lock().unwrap() = true;
+            self.1.notify_one();
+        }
+    }
+
+    impl Wait for &Door {
+        fn wait(&self, limit: Duration) -> bool {
+            let rung = self.0.lock().unwrap();
+            let (mut rung, _) = self.1.wait_timeout_while(rung, limit, |rung| !*rung).unwrap();
+            std::mem::take(&mut *rung)
+        }
+    }
+
+    #[test]
+    fn the_loop_hears_its_bell_beats_and_stops() {
+        let (mut near, near_reader) = periods(8, 8 * 160);
+        let (_far, far_reader) = periods(8, 8 * 160);
+        let (out, mut blocks) = RingBuffer::new(8);
+        let (bell, done) = (Door::default(), Door::default());
+        let (pulse, dropped) = (Pulse::default(), AtomicU64::new(0));
+        let options = Options::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                run(&options, near_reader, far_reader, out, &&bell, &done, &pulse, &dropped);
+            });
+            for k in 0..2u64 {
+                let head = PeriodHead {
+                    at: Moment::from_millis(1000 + k * 10),
+                    position: k * 160,
+                    gap: 0,
+                    frames: 160,
+                    rate: Rate(16_000),
+                    channels: 1,
+                    stream: 0,
+                };
+                assert!(near.push(head, &[0.1; 160]));
+            }
+            bell.ring();
+            assert!((&done).wait(Duration::from_secs(5)), "main was not woken");
+            assert_eq!(blocks.pop().unwrap().at, Moment::from_millis(1000));
+            assert_eq!(blocks.pop().unwrap().at, Moment::from_millis(1010));
+            pulse.stop();
+        });
+        assert!(pulse.beats() >= 1);
+    }
+}
