@@ -58,8 +58,12 @@ pub(super) async fn run(
             // A host that is gone needs no fact.
             let _ = facts.send(Event::Link(lost)).await;
             drop((facts, stalled));
-            // Answers the far end's close frame, where there was one.
-            let _ = tokio::time::timeout(GOODBYE_LIMIT, ws.close(None)).await;
+            // Its close frame is answered, or ours tells it that it broke the protocol.
+            let _ = tokio::time::timeout(GOODBYE_LIMIT, async {
+                let _ = ws.flush().await;
+                let _ = ws.close(None).await;
+            })
+            .await;
         }
         None => {
             let _ = tokio::time::timeout(GOODBYE_LIMIT, goodbye(&mut ws, &mut orders)).await;

@@ -38,13 +38,15 @@ impl Target {
         if host.is_empty() {
             return Err(bad("it names no host"));
         }
-        let port = match authority.port() {
-            Some(_) => authority
-                .port_u16()
+        // The library overlooks a port that is no number.
+        let port = match authority.as_str().get(authority.host().len()..) {
+            Some("") | None if secure => 443,
+            Some("") | None => 80,
+            Some(text) => text
+                .strip_prefix(':')
+                .and_then(|text| text.parse().ok())
                 .filter(|&port| port != 0)
                 .ok_or_else(|| bad("its port is not one of 1..65535"))?,
-            None if secure => 443,
-            None => 80,
         };
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
         let target = Self { secure, host: host.to_owned(), port, path };
