@@ -3,5 +3,7 @@
 //! Runs on the main thread. Decides nothing about the conversation.
 
 pub mod clock;
+pub mod counters;
 pub mod systemd;
+pub mod telemetry;
 pub mod thread;
