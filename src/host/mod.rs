@@ -4,6 +4,8 @@
 
 pub mod clock;
 pub mod counters;
+pub mod journal;
+pub mod store;
 pub mod systemd;
 pub mod telemetry;
 pub mod thread;

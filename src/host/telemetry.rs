@@ -133,11 +133,12 @@ struct Front {
 
 impl Log for Front {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let ours = metadata.target().starts_with("grok_speaker");
-        let limit = match self.level {
-            level if ours => level,
-            LevelFilter::Trace => LevelFilter::Info,
-            level => level.min(LevelFilter::Warn),
+        let limit = if metadata.target().starts_with("grok_speaker") {
+            self.level
+        } else if self.level == LevelFilter::Trace {
+            LevelFilter::Info
+        } else {
+            self.level.min(LevelFilter::Warn)
         };
         metadata.level() <= limit
     }

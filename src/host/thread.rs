@@ -167,9 +167,11 @@ fn nice(level: i8) -> Result<(), String> {
 fn set(level: u8, policy: ThreadSchedulePolicy) -> Result<(), String> {
     let value = ThreadPriorityValue::try_from(level)?;
     set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Crossplatform(value), policy)
-        .map_err(|error| match error {
-            thread_priority::Error::OS(code) => io::Error::from_raw_os_error(code).to_string(),
-            other => format!("{other:?}"),
+        .map_err(|error| {
+            if let thread_priority::Error::OS(code) = error {
+                return io::Error::from_raw_os_error(code).to_string();
+            }
+            format!("{error:?}")
         })
 }
 

@@ -58,10 +58,10 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), Error> {
 }
 
 fn pem_words(error: &rustls::pki_types::pem::Error) -> String {
-    match error {
-        rustls::pki_types::pem::Error::Io(error) => format!("cannot be read: {error}"),
-        other => format!("is not PEM: {other}"),
+    if let rustls::pki_types::pem::Error::Io(error) = error {
+        return format!("cannot be read: {error}");
     }
+    format!("is not PEM: {error}")
 }
 
 /// Puts ChaCha20-Poly1305 first, the rest in the order it had.

@@ -83,6 +83,10 @@ impl Failure {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library's errors: the rest is told alike"
+    )]
     fn tls(host: &str, port: u16, error: &rustls::Error) -> Self {
         match error {
             rustls::Error::InvalidCertificate(error) => Self::certificate(host, error),
@@ -96,6 +100,10 @@ impl Failure {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library's errors: the rest is told alike"
+    )]
     fn certificate(host: &str, error: &CertificateError) -> Self {
         let clock = |what: &str, limit: u64, now: u64| {
             format!(
@@ -248,6 +256,7 @@ fn date(unix: u64) -> String {
 }
 
 /// An open connection ended with an error.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's errors: the rest is told alike")]
 pub(super) fn lost(error: &WsError) -> Link {
     let (trouble, words) = match error {
         WsError::ConnectionClosed
