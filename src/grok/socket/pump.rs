@@ -7,7 +7,7 @@
 
 use super::dial::Carrier;
 use super::{Event, size, words};
-use crate::base::event::{Link, Trouble, Wire};
+use crate::base::event::{Link, Wire};
 use futures_util::{SinkExt, StreamExt};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -90,18 +90,10 @@ async fn exchange(
     loop {
         let congested = *stalled.borrow();
         tokio::select! {
-            order = orders.next(), if !leaving => {
-                let message = order?;
-                if !busy {
-                    busy = true;
-                    patience.set(tokio::time::sleep(PATIENCE));
-                }
-                // The sink is flushed: it takes one message without waiting.
-                if let Err(error) = sink.feed(message).await {
-                    return Some(words::lost(&error));
-                }
-                leaving = true;
-            }
+            // In this order, so that a main thread that was busy elsewhere is not taken for a
+            // stalled link: patience ends only when nothing could be moved. None of the others
+            // can starve the rest: the queue and the room at the host are finite.
+            biased;
             left = sink.flush(), if leaving => {
                 if let Err(error) = left {
                     return Some(words::lost(&error));
@@ -114,22 +106,8 @@ async fn exchange(
                     patience.set(tokio::time::sleep(STALL_LIMIT));
                 }
             }
-            () = &mut patience, if busy => {
-                if congested {
-                    return Some(Link::Lost {
-                        trouble: Trouble::Dropped,
-                        code: None,
-                        words: "the network is gone: nothing could be sent for 12 s".to_owned(),
-                    });
-                }
-                stalled.send_replace(true);
-                patience.set(tokio::time::sleep(STALL_LIMIT));
-            }
-            slot = facts.reserve(), if room.is_none() => match slot {
-                Ok(slot) => room = Some(slot),
-                Err(_) => return None,
-            },
             () = facts.closed() => return None,
+            Ok(slot) = facts.reserve(), if room.is_none() => room = Some(slot),
             item = stream.next(), if room.is_some() => match receive(item) {
                 ControlFlow::Continue(None) => {}
                 ControlFlow::Continue(Some(wire)) => {
@@ -139,6 +117,24 @@ async fn exchange(
                 }
                 ControlFlow::Break(lost) => return Some(lost),
             },
+            order = orders.next(), if !leaving => {
+                if !busy {
+                    busy = true;
+                    patience.set(tokio::time::sleep(PATIENCE));
+                }
+                // The sink is flushed: it takes one message without waiting.
+                if let Err(error) = sink.feed(order?).await {
+                    return Some(words::lost(&error));
+                }
+                leaving = true;
+            }
+            () = &mut patience, if busy => {
+                if congested {
+                    return Some(words::stalled(STALL_LIMIT));
+                }
+                stalled.send_replace(true);
+                patience.set(tokio::time::sleep(STALL_LIMIT));
+            }
         }
     }
 }

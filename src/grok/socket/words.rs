@@ -280,6 +280,12 @@ pub(super) fn lost(error: &WsError) -> Link {
     Link::Lost { trouble, code: None, words }
 }
 
+/// An open connection on which nothing left for so long.
+pub(super) fn stalled(limit: Duration) -> Link {
+    let words = format!("the network is gone: nothing could be sent for {} s", limit.as_secs());
+    Link::Lost { trouble: Trouble::Dropped, code: None, words }
+}
+
 /// The service closed an open connection in due form.
 pub(super) fn closed(code: Option<u16>, reason: &str) -> Link {
     let reason = shown(reason);
