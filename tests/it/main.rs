@@ -5,3 +5,5 @@ mod unit_file;
 mod board;
 mod config;
 mod speech;
+#[cfg(test)]
+mod socket;

@@ -1,1 +1,0 @@
-//! DOOR tokio-tungstenite + rustls: dials, pumps messages, closes.

@@ -1,0 +1,36 @@
+//! DOOR sd-notify: what we tell systemd. Outside systemd every call is a no-op.
+
+use sd_notify::NotifyState;
+use std::time::Duration;
+
+/// Everything is open: units that wait for us may start.
+pub fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// One line for `systemctl status`.
+pub fn status(line: &str) {
+    tell(&[NotifyState::Status(line)]);
+}
+
+/// Said when the loops of all threads still turn.
+pub fn alive() {
+    tell(&[NotifyState::Watchdog]);
+}
+
+/// We are closing.
+pub fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+/// How often to say [`alive`]: half of what the unit allows, as sd_watchdog_enabled(3) asks.
+/// `None` when no watchdog is set.
+pub fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled().map(|limit| limit / 2)
+}
+
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        log::debug!(error:% = error; "systemd cannot be told");
+    }
+}
