@@ -57,6 +57,7 @@ const EBUSY: i32 = 16;
 const ENODEV: i32 = 19;
 const EPIPE: i32 = 32;
 const ESTRPIPE: i32 = 86;
+const ECONNREFUSED: i32 = 111;
 
 /// An open device.
 struct Opened {
@@ -140,7 +141,7 @@ fn trouble(name: &str, side: Side, error: Error, more: Option<String>) -> CardEr
             let holder = holder(card_index(name), side);
             CardError::Busy { device, holder: holder.unwrap_or_else(|| "another process".into()) }
         }
-        ENOENT | ENODEV | ENXIO => CardError::Missing { device, side, detail },
+        ENOENT | ENODEV | ENXIO | ECONNREFUSED => CardError::Missing { device, side, detail },
         EPERM | EACCES => {
             let detail = format!("{detail}; is the user in the group audio?");
             CardError::Broken { device, detail }
@@ -414,6 +415,8 @@ impl Speaker {
         let queued = buffer.saturating_sub(free);
         if self.running && queued == 0 {
             self.ran_dry(run);
+        } else if self.running && queued < period {
+            self.grow(self.fill.div_ceil(3));
         }
         let fill = (self.fill * period).min(buffer);
         if queued + period > fill {
@@ -465,8 +468,14 @@ impl Speaker {
     fn ran_dry(&mut self, run: &Run) {
         run.xruns.underruns.fetch_add(1, Ordering::Relaxed);
         self.xrun = true;
+        self.grow(self.fill);
+    }
+
+    /// Queues a little more from now on: after an underrun, and when one was near, because a plugin
+    /// may have run dry further down while a period of ours was on its way to it.
+    fn grow(&mut self, by: usize) {
         if self.fill < FILL_MAX {
-            self.fill += 1;
+            self.fill = (self.fill + by).min(FILL_MAX);
             // Where it is refused, waiting by time does it.
             let _ = soften(&self.card, self.fill);
         }
