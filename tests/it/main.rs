@@ -7,3 +7,4 @@ mod config;
 mod speech;
 #[cfg(test)]
 mod socket;
+mod sound;

@@ -1,0 +1,281 @@
+//! The two blocking loops: they pick the door for the configured device, and reopen what is lost
+//! for ever. Nothing here decides; nothing here ends but by [`Pulse::stop`].
+
+use super::capture::Capture;
+use super::playout::Playout;
+use super::{Backend, Card, CardError, Device, Options, Xruns, wav};
+use crate::base::Clock;
+use crate::base::event::{Fault, Side};
+use crate::base::pulse::Pulse;
+use crate::base::unit::Moment;
+use std::time::Duration;
+
+/// First wait before a lost card is opened again: a USB plug bounces for about as long.
+const WAIT_FIRST: Duration = Duration::from_millis(250);
+/// Longest wait: what a person who plugs a card in will bear.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+/// A card that ran so long was fine: the next loss starts with the first wait again.
+const STEADY: Duration = Duration::from_secs(5);
+/// Longest time without looking at the pulse.
+const NAP: Duration = Duration::from_millis(50);
+
+/// What the loops share.
+pub(super) struct Run<'a> {
+    pub(super) clock: &'a Clock,
+    pub(super) pulse: &'a Pulse,
+    pub(super) xruns: &'a Xruns,
+}
+
+impl Run<'_> {
+    pub(super) fn now(&self) -> Moment {
+        (self.clock)()
+    }
+
+    /// Waits until `due` or until the worker must stop, which it returns as `false`.
+    pub(super) fn wait_until(&self, due: Moment) -> bool {
+        loop {
+            if self.pulse.stopped() {
+                return false;
+            }
+            let left = due.since(self.now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::park_timeout(left.min(NAP));
+        }
+    }
+}
+
+/// Serves the microphone until `pulse` stops it: reads periods and hands them to `capture`.
+/// Returns within 100 ms of the stop. A card that is missing, busy or broken is reopened for ever;
+/// each change is reported once.
+pub fn run_capture(
+    options: &Options,
+    clock: &Clock,
+    pulse: &Pulse,
+    xruns: &Xruns,
+    capture: &mut Capture,
+    report: &mut dyn FnMut(Fault),
+) {
+    let run = Run { clock, pulse, xruns };
+    let device = &options.input;
+    match device {
+        Device::File(path) => {
+            let once = |c: &mut Capture, ready: Ready| wav::hear_file(path, &run, c, ready);
+            keep_open(Side::Capture, &run, capture, report, once, |_| {});
+        }
+        Device::Null => wav::hear_nothing(&run, capture),
+        Device::Default | Device::Named(_) => match backend(options.backend) {
+            Backend::Cpal => {
+                let once = |c: &mut Capture, ready: Ready| cpal_capture(device, &run, c, ready);
+                keep_open(Side::Capture, &run, capture, report, once, |_| {});
+            }
+            Backend::Alsa | Backend::Auto => {
+                let once = |c: &mut Capture, ready: Ready| alsa_capture(device, &run, c, ready);
+                keep_open(Side::Capture, &run, capture, report, once, |_| {});
+            }
+        },
+    }
+}
+
+/// Serves the speaker until `pulse` stops it: lets `playout` fill periods and writes them. The
+/// same promises as [`run_capture`].
+pub fn run_playout(
+    options: &Options,
+    clock: &Clock,
+    pulse: &Pulse,
+    xruns: &Xruns,
+    playout: &mut Playout,
+    report: &mut dyn FnMut(Fault),
+) {
+    let run = Run { clock, pulse, xruns };
+    let device = &options.output;
+    let idle = Playout::absent;
+    match device {
+        Device::File(path) => {
+            // A file that cannot be written any more is told once and not begun anew.
+            let mut lost = None;
+            let once =
+                |p: &mut Playout, ready: Ready| wav::say_file(path, &run, p, ready, &mut lost);
+            keep_open(Side::Playout, &run, playout, report, once, idle);
+        }
+        Device::Null => wav::say_nothing(&run, playout),
+        Device::Default | Device::Named(_) => match backend(options.backend) {
+            Backend::Cpal => {
+                let once = |p: &mut Playout, ready: Ready| cpal_playout(device, &run, p, ready);
+                keep_open(Side::Playout, &run, playout, report, once, idle);
+            }
+            Backend::Alsa | Backend::Auto => {
+                let once = |p: &mut Playout, ready: Ready| alsa_playout(device, &run, p, ready);
+                keep_open(Side::Playout, &run, playout, report, once, idle);
+            }
+        },
+    }
+}
+
+/// Called by a door when the first period went through, with words for a person.
+pub(super) type Ready<'a> = &'a mut dyn FnMut(String);
+
+/// Runs `once` (which returns `Ok` only when the worker must stop) again and again, with waits that
+/// double. `idle` is called while there is no card.
+fn keep_open<T>(
+    side: Side,
+    run: &Run<'_>,
+    engine: &mut T,
+    report: &mut dyn FnMut(Fault),
+    mut once: impl FnMut(&mut T, Ready) -> Result<(), CardError>,
+    idle: impl Fn(&mut T),
+) {
+    let mut told: Option<CardError> = None;
+    let mut wait = WAIT_FIRST;
+    while !run.pulse.stopped() {
+        run.pulse.beat();
+        let opened = run.now();
+        let result = once(engine, &mut |words| {
+            told = None;
+            report(Fault::CardReady { side, words });
+        });
+        let Err(error) = result else { continue };
+        if told.as_ref() != Some(&error) {
+            report(Fault::CardLost { side, words: format!("{error}; it is tried again") });
+            told = Some(error);
+        }
+        if run.now().since(opened) > STEADY {
+            wait = WAIT_FIRST;
+        }
+        let due = run.now() + wait;
+        while run.now() < due && run.wait_until(due.min(run.now() + NAP)) {
+            run.pulse.beat();
+            idle(engine);
+        }
+        wait = (wait * 2).min(WAIT_MAX);
+    }
+}
+
+/// Finds what cannot work before any thread starts: unreadable or unfit WAV files, a place where no
+/// WAV file can be written, a backend that is not in this build. Cards are not opened: they may
+/// come later.
+///
+/// # Errors
+/// [`CardError::File`] or [`CardError::NoBackend`], in words for the owner.
+pub fn check(options: &Options) -> Result<(), CardError> {
+    if let Device::File(path) = &options.input {
+        wav::read(path).map_err(|e| CardError::File(e.to_string()))?;
+    }
+    if let Device::File(path) = &options.output {
+        wav::check_writable(path).map_err(|e| CardError::File(e.to_string()))?;
+    }
+    let missing = match options.backend {
+        Backend::Auto => None,
+        Backend::Alsa => (!cfg!(target_os = "linux")).then_some("alsa"),
+        Backend::Cpal => (!HAS_CPAL).then_some("cpal"),
+    };
+    missing.map_or(Ok(()), |name| Err(CardError::NoBackend(name)))
+}
+
+/// Opens a device once, as `check` does, and says in words what it found: name, rate, channels and
+/// format. Closes it again.
+///
+/// # Errors
+/// As the card says it, with the process that holds a busy one.
+pub fn probe(options: &Options, side: Side) -> Result<String, CardError> {
+    let device = match side {
+        Side::Capture => &options.input,
+        Side::Playout => &options.output,
+    };
+    match device {
+        Device::File(_) => check(options).map(|()| format!("{device}: a WAV file in real time")),
+        Device::Null => Ok(format!("{device}: silence in real time")),
+        Device::Default | Device::Named(_) => match backend(options.backend) {
+            Backend::Cpal => cpal_probe(device, side),
+            Backend::Alsa | Backend::Auto => alsa_probe(device, side),
+        },
+    }
+}
+
+/// Every card and PCM a user can name, with what it can do. Cards are opened for a moment.
+pub fn cards() -> Vec<Card> {
+    alsa_cards()
+}
+
+const HAS_CPAL: bool = cfg!(not(all(target_os = "linux", target_arch = "arm")));
+
+fn backend(wanted: Backend) -> Backend {
+    match wanted {
+        Backend::Auto if cfg!(target_os = "linux") => Backend::Alsa,
+        Backend::Auto => Backend::Cpal,
+        Backend::Alsa | Backend::Cpal => wanted,
+    }
+}
+
+#[cfg(target_os = "linux")]
+use super::card::{
+    cards as alsa_cards, probe as alsa_probe, run_capture as alsa_capture,
+    run_playout as alsa_playout,
+};
+#[cfg(not(all(target_os = "linux", target_arch = "arm")))]
+use super::desktop::{
+    probe as cpal_probe, run_capture as cpal_capture, run_playout as cpal_playout,
+};
+
+#[cfg(not(target_os = "linux"))]
+mod no_alsa {
+    use super::*;
+
+    pub(super) fn alsa_capture(
+        _: &Device,
+        _: &Run,
+        _: &mut Capture,
+        _: Ready,
+    ) -> Result<(), CardError> {
+        Err(CardError::NoBackend("alsa"))
+    }
+
+    pub(super) fn alsa_playout(
+        _: &Device,
+        _: &Run,
+        _: &mut Playout,
+        _: Ready,
+    ) -> Result<(), CardError> {
+        Err(CardError::NoBackend("alsa"))
+    }
+
+    pub(super) fn alsa_probe(_: &Device, _: Side) -> Result<String, CardError> {
+        Err(CardError::NoBackend("alsa"))
+    }
+
+    pub(super) fn alsa_cards() -> Vec<Card> {
+        super::super::desktop::cards()
+    }
+}
+#[cfg(not(target_os = "linux"))]
+use no_alsa::{alsa_capture, alsa_cards, alsa_playout, alsa_probe};
+
+#[cfg(all(target_os = "linux", target_arch = "arm"))]
+mod no_cpal {
+    use super::*;
+
+    pub(super) fn cpal_capture(
+        _: &Device,
+        _: &Run,
+        _: &mut Capture,
+        _: Ready,
+    ) -> Result<(), CardError> {
+        Err(CardError::NoBackend("cpal"))
+    }
+
+    pub(super) fn cpal_playout(
+        _: &Device,
+        _: &Run,
+        _: &mut Playout,
+        _: Ready,
+    ) -> Result<(), CardError> {
+        Err(CardError::NoBackend("cpal"))
+    }
+
+    pub(super) fn cpal_probe(_: &Device, _: Side) -> Result<String, CardError> {
+        Err(CardError::NoBackend("cpal"))
+    }
+}
+#[cfg(all(target_os = "linux", target_arch = "arm"))]
+use no_cpal::{cpal_capture, cpal_playout, cpal_probe};
