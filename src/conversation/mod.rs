@@ -3,9 +3,9 @@
 //! Runs on the main thread, in the simulator, under the fuzzer and in `replay` alike. Never reads a
 //! clock, a socket or a file, and never looks inside PCM: it decides on the numbers beside it.
 
-use crate::base::event::{
-    Dial, Earcon, Fault, Hand, Link, Near, PlayoutFact, Scene, Tag, Wire,
-};
+pub mod journal;
+
+use crate::base::event::{Dial, Earcon, Fault, Hand, Link, Near, PlayoutFact, Scene, Tag, Wire};
 use crate::base::ring::Epoch;
 use crate::base::unit::{Moment, Volume};
 use crate::grok::session;
@@ -91,11 +91,12 @@ pub struct Wall {
     pub offset: i32,
 }
 
-/// Everything that can happen to a conversation.
-#[derive(Debug, Clone, PartialEq)]
+/// Everything that can happen to a conversation. Serialised without the sound of [`Input::Near`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Input {
     /// 10 ms of microphone.
-    Near(Near),
+    Near(#[serde(with = "journal::near")] Near),
     /// From the speaker.
     Playout(PlayoutFact),
     /// From the socket.
@@ -117,7 +118,8 @@ pub enum Input {
 }
 
 /// Everything a conversation asks of the world.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Output {
     /// Connect. Answered by [`Link::Up`] or [`Link::Failed`].
     Dial(Dial),
@@ -170,8 +172,25 @@ pub enum Output {
 
 /// Why a deadline is wanted; makes a stuck timer debuggable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Why(pub u8);
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// The session waits for the service or for its next dialling.
+    Session,
+    /// The reply is late, or its end is.
+    Reply,
+    /// Sound is waiting to be sent.
+    Backlog,
+    /// The stretch of listening has a limit.
+    Listening,
+    /// The follow-up window closes.
+    Linger,
+    /// Nobody talks: the connection is closed.
+    HangUp,
+    /// The session is recycled.
+    Recycle,
+    /// A turn waits for the link, and not for ever.
+    Unanswered,
+}
 
 /// The conversation.
 #[derive(Debug)]
