@@ -5,7 +5,7 @@ use super::report::{self, Report};
 use super::turn::{By, Deed, Fact, Reason, Rest, Scope, Turn};
 use super::uplink::Mouth;
 use super::{Conversation, Gate, Mode, Output};
-use crate::base::event::Earcon;
+use crate::base::event::{Earcon, Scene};
 use crate::base::unit::Moment;
 use crate::grok::session::{Ask, Wish};
 use crate::panel::event::{Event, Notice, Severity, Speaker, State};
@@ -217,6 +217,7 @@ impl Conversation {
         if self.turn.is_resting() && !self.typed.is_empty() {
             self.fact(now, Fact::Typed);
             self.typed_turn = true;
+            self.mark("typed", now);
         }
         let thinking = matches!(self.turn, Turn::Thinking { .. });
         if !self.typed_turn || !thinking || !self.session.is_ready() {
@@ -236,12 +237,16 @@ impl Conversation {
         }
     }
 
-    fn mouth(&self) -> Mouth {
+    fn mouth(&self, now: Moment) -> Mouth {
         if self.settings.muted {
             return Mouth::Shut;
         }
+        let online = self.session.is_ready();
         match self.turn {
-            Turn::Listening { by: By::Finished, .. } => Mouth::Hushed,
+            Turn::Listening { by: By::Finished, .. } if online => Mouth::Hushed,
+            Turn::Listening { by: By::Finished, .. } => Mouth::Shut,
+            // Without the service nobody else ends the turn: what is kept is speech, not the room.
+            Turn::Listening { .. } if !online && self.has_fallen_silent(now) => Mouth::Shut,
             Turn::Listening { .. } => Mouth::Open,
             Turn::Asleep => Mouth::Shut,
             Turn::Thinking { .. } | Turn::Speaking { .. } | Turn::Lingering { .. }
@@ -256,7 +261,7 @@ impl Conversation {
     }
 
     fn move_gate(&mut self, now: Moment) {
-        let mouth = self.mouth();
+        let mouth = self.mouth(now);
         if mouth != Mouth::Shut && self.uplink.mouth() == Mouth::Shut {
             self.mark("gate_open", now);
         }
@@ -310,24 +315,36 @@ impl Conversation {
             self.shown = Some(scene);
             self.queue.push_back(Output::Show(scene));
         }
-        let state = State {
+        let online = self.session.is_ready();
+        let same = self.published.as_ref().is_some_and(|p| {
+            p.state == scene
+                && p.volume == self.settings.volume
+                && p.muted == self.settings.muted
+                && p.online == online
+                && p.trouble == self.trouble
+        });
+        if !same {
+            let state = self.state(scene, online);
+            self.published = Some(state.clone());
+            self.queue.push_back(Output::Publish(Event::State(state)));
+        }
+    }
+
+    fn state(&self, scene: Scene, online: bool) -> State {
+        let mode = match self.policy.mode {
+            Mode::Wake => "wake",
+            Mode::Open => "open",
+            Mode::Push => "push",
+        };
+        State {
             state: scene,
             volume: self.settings.volume,
             muted: self.settings.muted,
-            online: self.session.is_ready(),
-            mode: match self.policy.mode {
-                Mode::Wake => "wake",
-                Mode::Open => "open",
-                Mode::Push => "push",
-            }
-            .to_owned(),
+            online,
+            mode: mode.to_owned(),
             voice: self.policy.session.voice.clone(),
             model: self.policy.session.model.clone(),
             trouble: self.trouble.clone(),
-        };
-        if self.published.as_ref() != Some(&state) {
-            self.published = Some(state.clone());
-            self.queue.push_back(Output::Publish(Event::State(state)));
         }
     }
 }

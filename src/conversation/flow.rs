@@ -14,7 +14,7 @@ const LEAD_WAKE: Duration = Duration::from_millis(300);
 /// People begin to speak as they press.
 const LEAD_BUTTON: Duration = Duration::from_millis(100);
 /// A shorter press is a slip of the finger; the service would not answer it anyway.
-const PRESS_MIN: Duration = Duration::from_millis(100);
+const PRESS_MIN: Duration = Duration::from_millis(150);
 /// A block that scores so high is speech; it marks the end of speech before the hang-over.
 const SPEECH: f32 = 0.5;
 /// While a button is held, anything louder than this may be speech the detector missed.
@@ -70,6 +70,8 @@ impl Conversation {
         let detected = self.policy.mode != Mode::Push;
         let allowed = detected && self.ear.allows(self.policy.barge_in, near);
         let may_open = match self.turn {
+            // Nobody would answer; only a person's own action tries again.
+            Turn::Asleep | Turn::Lingering { .. } if self.session.is_refused() => false,
             Turn::Asleep => self.policy.mode == Mode::Open,
             Turn::Lingering { .. } | Turn::Thinking { .. } | Turn::Listening { .. } => detected,
             Turn::Speaking { .. } => allowed,
@@ -219,10 +221,21 @@ impl Conversation {
         if button {
             self.mark("speech_end", now);
         }
-        if button && manual && self.uplink.kept() < PRESS_MIN {
+        if manual && self.pressed_for(now).is_some_and(|span| span < PRESS_MIN) {
             self.fact(now, Fact::Expired { pending: false });
         } else {
             self.fact(now, Fact::Released { manual });
+        }
+    }
+
+    fn pressed_for(&self, now: Moment) -> Option<Duration> {
+        match self.turn {
+            Turn::Listening { since, by: By::Button, .. } => Some(now - since),
+            Turn::Listening { .. }
+            | Turn::Asleep
+            | Turn::Thinking { .. }
+            | Turn::Speaking { .. }
+            | Turn::Lingering { .. } => None,
         }
     }
 
@@ -319,8 +332,10 @@ impl Conversation {
             self.fact(now, Fact::Typed);
             self.typed_turn = true;
         }
+        if self.typed_turn {
+            self.mark("typed", now);
+        }
         self.typed.push_back(Typed { client, item, text: text.to_owned(), sent: false });
-        self.mark("typed", now);
         Ok(())
     }
 

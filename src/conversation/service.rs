@@ -79,8 +79,9 @@ impl Conversation {
             self.queue.push_back(Output::Ready);
         }
         let spoken = self.report.as_ref().is_some_and(|r| r.spoken);
+        let ended = self.has_fallen_silent(now) && spoken;
         let waiting = matches!(self.turn, Turn::Thinking { .. }) && !self.typed_turn;
-        if waiting && !self.uplink.kept().is_zero() {
+        if (waiting || ended) && !self.uplink.kept().is_zero() {
             match self.policy.mode {
                 Mode::Push => self.commit_due = Some(spoken),
                 Mode::Open | Mode::Wake => self.fact(now, Fact::Resent),

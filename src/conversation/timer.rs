@@ -15,6 +15,8 @@ const AFTER_WAKE: Duration = Duration::from_secs(5);
 const UNHEARD: Duration = Duration::from_secs(4);
 /// Speech that has ended and that the service heard is committed within its silence.
 const UNCOMMITTED: Duration = Duration::from_secs(10);
+/// Without the service a turn is taken for ended after so much silence: twice its own.
+const ENDED: Duration = Duration::from_secs(1);
 /// Nobody speaks longer; a television does, and every minute costs.
 const LISTENING: Duration = Duration::from_secs(120);
 /// Longer than all limits of a reply together.
@@ -55,7 +57,26 @@ impl Conversation {
         }
     }
 
+    /// Whether the person seems to have finished, by our own detector.
+    pub(super) fn has_fallen_silent(&self, now: Moment) -> bool {
+        match self.turn {
+            Turn::Listening { since, by, .. } => {
+                by != By::Button
+                    && self.mic.voice != Voice::Talking
+                    && now - since.max(self.mic.quiet_since) >= ENDED
+            }
+            Turn::Asleep
+            | Turn::Thinking { .. }
+            | Turn::Speaking { .. }
+            | Turn::Lingering { .. } => false,
+        }
+    }
+
     pub(super) fn expire(&mut self, now: Moment) {
+        let waiting = matches!(self.turn, Turn::Listening { .. } | Turn::Thinking { .. });
+        if waiting && self.session.is_refused() {
+            self.fact(now, Fact::Over(Reason::Unanswered));
+        }
         if self.missing_since.is_some_and(|since| now - since >= UNANSWERED) {
             self.missing_since = None;
             self.notice(

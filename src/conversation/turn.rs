@@ -227,8 +227,11 @@ impl Turn {
             Fact::Sounded => (s.speak(), vec![]),
             Fact::Expired { pending: true } => (s.think(), vec![]),
             Fact::Expired { pending: false } => {
-                (s.rest(), vec![Deed::Discard, Deed::Finish(Reason::Nothing)])
+                // Woken by mistake: no follow-up window for nothing.
+                let next = if by == By::Wake { Self::Asleep } else { s.rest() };
+                (next, vec![Deed::Discard, Deed::Finish(Reason::Nothing)])
             }
+            Fact::Resent if by != By::Button => (s.listen(By::Finished, heard), vec![]),
             Fact::Over(Reason::Unanswered) => {
                 (s.rest(), vec![Deed::Discard, Deed::Finish(Reason::Unanswered)])
             }

@@ -203,7 +203,7 @@ mod tests {
         assert_eq!((first.len(), first[0]), (320, 296));
         up.hear(&near(300), false);
         up.set(Mouth::Shut, Duration::ZERO);
-        up.forget();
+        up.discard();
         up.hear(&near(301), false);
         up.set(Mouth::Open, PRE_ROLL);
         assert_eq!(up.chunk(true).unwrap(), vec![301; 160]);
