@@ -2,13 +2,34 @@
 //!
 //! Runs on the main thread, in the simulator, under the fuzzer and in `replay` alike. Never reads a
 //! clock, a socket or a file, and never looks inside PCM: it decides on the numbers beside it.
+//! An input is routed by `flow`, the service's facts by `service`, each moves the `turn`, whose
+//! deeds are done in `deed`; then everything that waits is looked at once, in the order of
+//! [`Conversation::settle`]. The drawing of the states is `tests/golden/turn.mmd`.
 
-use crate::base::event::{Dial, Earcon, Fault, Hand, Link, Near, PlayoutFact, Scene, Tag, Wire};
+mod barge_in;
+mod cue;
+mod deed;
+mod downlink;
+mod flow;
+mod history;
+pub mod journal;
+pub mod report;
+mod service;
+mod talk;
+mod timer;
+mod tool;
+mod turn;
+mod uplink;
+
+use crate::base::event::{
+    Dial, Earcon, Fault, Hand, Link, Near, PlayoutFact, Scene, Tag, Voice, Wire,
+};
 use crate::base::ring::Epoch;
 use crate::base::unit::{Moment, Volume};
 use crate::grok::session;
-use crate::panel::event::{Event, Request};
+use crate::panel::event::{ClientId, Event, Request, State};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How the speaker is addressed.
@@ -89,11 +110,12 @@ pub struct Wall {
     pub offset: i32,
 }
 
-/// Everything that can happen to a conversation.
-#[derive(Debug, Clone, PartialEq)]
+/// Everything that can happen to a conversation. Serialised without the sound of [`Input::Near`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Input {
     /// 10 ms of microphone.
-    Near(Near),
+    Near(#[serde(with = "journal::near")] Near),
     /// From the speaker.
     Playout(PlayoutFact),
     /// From the socket.
@@ -115,7 +137,8 @@ pub enum Input {
 }
 
 /// Everything a conversation asks of the world.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Output {
     /// Connect. Answered by [`Link::Up`] or [`Link::Failed`].
     Dial(Dial),
@@ -168,23 +191,168 @@ pub enum Output {
 
 /// Why a deadline is wanted; makes a stuck timer debuggable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Why(pub u8);
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// The session waits for the service or for its next dialling.
+    Session,
+    /// The reply is late, or its end is.
+    Reply,
+    /// Sound is waiting to be sent.
+    Backlog,
+    /// The stretch of listening has a limit.
+    Listening,
+    /// The follow-up window closes.
+    Linger,
+    /// Nobody talks: the connection is closed.
+    HangUp,
+    /// The session is recycled.
+    Recycle,
+    /// A turn waits for the link, and not for ever.
+    Unanswered,
+}
+
+/// A typed line that is not answered yet.
+#[derive(Debug, Clone)]
+struct Typed {
+    client: ClientId,
+    item: String,
+    text: String,
+    sent: bool,
+}
+
+/// What the microphone told last.
+#[derive(Debug, Default)]
+struct Mic {
+    voice: Voice,
+    /// When the voice detector left `Quiet`.
+    first_sign: Option<Moment>,
+    /// The last block that scored as speech.
+    last_speech: Moment,
+    /// When somebody stopped talking.
+    quiet_since: Moment,
+    /// Talking began, and nothing has come of it yet.
+    fresh: bool,
+    /// The service would hear the reply.
+    echo: bool,
+    last_block: Moment,
+}
 
 /// The conversation.
 #[derive(Debug)]
 pub struct Conversation {
-    queue: std::collections::VecDeque<Output>,
+    policy: Policy,
+    settings: Settings,
+    session: session::Session,
+    turn: turn::Turn,
+    uplink: uplink::Uplink,
+    downlink: downlink::Downlink,
+    ear: barge_in::Ear,
+    talk: talk::Talk,
+    history: history::History,
+    calls: tool::Calls,
+    report: Option<report::Report>,
+    meter: report::Meter,
+    turns: u32,
+    mic: Mic,
+    held: bool,
+    lead: Duration,
+    /// The turn has ended by hand; the commit goes out behind its sound.
+    commit_due: Option<bool>,
+    typed: VecDeque<Typed>,
+    /// The turn is a typed one.
+    typed_turn: bool,
+    typed_count: u64,
+    audience: Option<ClientId>,
+    /// Since when a turn waits for the link.
+    missing_since: Option<Moment>,
+    resends: u8,
+    last_active: Moment,
+    progress: Moment,
+    pumped: Moment,
+    trouble: String,
+    offline: bool,
+    refused: bool,
+    cards_lost: [bool; 2],
+    wall: Option<(Wall, Moment)>,
+    shown: Option<Scene>,
+    published: Option<State>,
+    ducked: bool,
+    ready_told: bool,
+    overflow_told: bool,
+    started: bool,
+    closing: bool,
+    queue: VecDeque<Output>,
 }
+
+/// The service's turn detection where it is used. The threshold is below its default of 0.85
+/// because only what the local detector took for speech is sent; half a second of silence ends a
+/// turn without cutting people off at a comma.
+const DETECTION: session::Detection =
+    session::Detection { threshold: 0.6, prefix_padding_ms: 333, silence_duration_ms: 500 };
 
 impl Conversation {
     /// A conversation that nobody has begun.
-    pub fn new(_policy: Policy, _settings: Settings, _seed: u64) -> Self {
-        Self { queue: std::collections::VecDeque::new() }
+    pub fn new(policy: Policy, settings: Settings, seed: u64) -> Self {
+        let detection = match policy.mode {
+            Mode::Push => None,
+            Mode::Open | Mode::Wake => Some(DETECTION),
+        };
+        let options = policy.session.clone();
+        Self {
+            uplink: uplink::Uplink::new(options.input_rate),
+            downlink: downlink::Downlink::new(options.output_rate),
+            session: session::Session::new(options, detection, tool::declared(), seed),
+            policy,
+            settings,
+            turn: turn::Turn::Asleep,
+            ear: Default::default(),
+            talk: Default::default(),
+            history: Default::default(),
+            calls: Default::default(),
+            report: None,
+            meter: Default::default(),
+            turns: 0,
+            mic: Default::default(),
+            held: false,
+            lead: Duration::ZERO,
+            commit_due: None,
+            typed: VecDeque::new(),
+            typed_turn: false,
+            typed_count: 0,
+            audience: None,
+            missing_since: None,
+            resends: 0,
+            last_active: Moment::ZERO,
+            progress: Moment::ZERO,
+            pumped: Moment::ZERO,
+            trouble: String::new(),
+            offline: false,
+            refused: false,
+            cards_lost: [false; 2],
+            wall: None,
+            shown: None,
+            published: None,
+            ducked: false,
+            ready_told: false,
+            overflow_told: false,
+            started: false,
+            closing: false,
+            queue: VecDeque::new(),
+        }
     }
 
     /// Takes in what happened.
-    pub fn handle(&mut self, _now: Moment, _input: Input) {}
+    pub fn handle(&mut self, now: Moment, input: Input) {
+        if self.closing {
+            return;
+        }
+        if !self.started {
+            self.started = true;
+            self.start(now);
+        }
+        self.take(now, input);
+        self.settle(now);
+    }
 
     /// What is to be done next; drain it after every input.
     pub fn poll(&mut self) -> Option<Output> {
@@ -193,6 +361,12 @@ impl Conversation {
 
     /// When to come back with [`Input::Tick`] at the latest, and why.
     pub fn deadline(&self) -> Option<(Moment, Why)> {
-        None
+        if self.closing {
+            return None;
+        }
+        if !self.started {
+            return Some((Moment::ZERO, Why::Session));
+        }
+        self.timers().min_by_key(|(at, why)| (*at, *why))
     }
 }

@@ -1,7 +1,42 @@
 //! What we believe about the service connection. Pure.
+//!
+//! ```text
+//! Closed --demand--> Dialling --Up--> Greeting --session.updated--> Ready
+//!    ^                  |  Failed         | Lost, silence, limit       |
+//!    |                  v                 v                            v
+//!    +--hang_up--    Waiting (back-off) <-+----------------------------+
+//!                    Refused (until the world or a person says so)
+//! ```
+//! Every connection is configured anew and whole; nothing but that configuration leaves before
+//! `session.updated`, so that sound never meets another rate (section 2). While the link is
+//! congested everything waits here, in order and with a limit. A lost link that had served for a
+//! while is dialled again at once; otherwise the pauses of `backoff` apply (R9).
 
-use crate::base::unit::Rate;
+use super::backoff::Backoff;
+use super::client::{ClientEvent, Item as NewItem};
+pub use super::convert::Converter;
+use super::reply::{Ask as ReplyAsk, News, Replies};
+pub use super::reply::{Over, Wish};
+pub use super::server::{Call, UserText};
+use super::stream::{Parts, Seen};
+use crate::base::event::{Dial, Link, Trouble, Wire};
+use crate::base::unit::{Moment, Rate};
+use base64::Engine;
+use std::collections::VecDeque;
 use std::time::Duration;
+
+mod receive;
+
+/// `session.created` and `session.updated` must have come by then (R2).
+const GREETING: Duration = Duration::from_secs(10);
+/// The socket gives up a dialling after 10 s and says so; this is for one that does not.
+const DIALLING: Duration = Duration::from_secs(30);
+/// No message for so long means that the link is dead: pings come every 10 s (R2).
+const SILENCE: Duration = Duration::from_secs(30);
+/// A connection that served so long is dialled again at once when it is lost.
+const SERVED: Duration = Duration::from_secs(10);
+/// Messages that wait while the link is congested. Sound is not among them: it waits in the uplink.
+const OUTBOX: usize = 64;
 
 /// How audio travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -35,4 +70,607 @@ pub struct Options {
     pub output_rate: Rate,
     /// `grok.session_minutes`: recycle the session at a quiet moment before the service ends it.
     pub life: Duration,
+}
+
+/// The service's turn detection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Detection {
+    /// How loud speech must be, 0.1..0.9.
+    pub threshold: f64,
+    /// Sound kept from before speech began.
+    pub prefix_padding_ms: u32,
+    /// Silence that ends a turn.
+    pub silence_duration_ms: u32,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Connect.
+    Dial(Dial),
+    /// Close.
+    HangUp,
+    /// Send.
+    Transmit(Wire),
+}
+
+/// What happened, as far as a conversation cares.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact {
+    /// Sound and items may be sent. `restored`: the service still has the conversation.
+    Ready {
+        /// See above.
+        restored: bool,
+    },
+    /// The connection failed or ended without our doing.
+    Down {
+        /// What kind.
+        trouble: Trouble,
+        /// For a person.
+        words: String,
+        /// It had been ready.
+        was_ready: bool,
+    },
+    /// The service hears speech in what we sent.
+    SpeechStarted,
+    /// It hears the end, perhaps.
+    SpeechStopped,
+    /// The spoken turn is an item.
+    Committed,
+    /// A user's words.
+    UserText(UserText),
+    /// A reply begins.
+    ReplyBegan {
+        /// Which.
+        id: String,
+    },
+    /// Sound of a reply that may be heard.
+    Sound {
+        /// Reply.
+        response: String,
+        /// Item.
+        item: String,
+        /// At the output rate.
+        samples: Vec<i16>,
+    },
+    /// No more sound for this item.
+    SoundEnd {
+        /// Reply.
+        response: String,
+        /// Item.
+        item: String,
+    },
+    /// Words of a reply.
+    Words {
+        /// Item.
+        item: String,
+        /// A piece, or the whole.
+        text: String,
+        /// The whole.
+        whole: bool,
+    },
+    /// A tool is called.
+    Call(Call),
+    /// What is left of the text after a truncation.
+    Truncated {
+        /// Item.
+        item: String,
+        /// The rest.
+        text: String,
+    },
+    /// A reply is over.
+    ReplyOver {
+        /// Which.
+        id: String,
+        /// How.
+        how: Over,
+    },
+    /// A wanted reply was given up.
+    NoReply {
+        /// Somebody waits for it.
+        due: bool,
+    },
+    /// The service refused something, or it is in trouble.
+    Complaint {
+        /// `error.code`, else its type.
+        code: String,
+        /// Its words.
+        message: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Closed,
+    Dialling { since: Moment, resuming: bool },
+    Greeting { since: Moment },
+    Ready { since: Moment },
+    Waiting { until: Moment, asked: bool },
+    Refused,
+}
+
+/// The protocol relationship with the service.
+#[derive(Debug)]
+pub struct Session {
+    options: Options,
+    detection: Option<Detection>,
+    tools: serde_json::Value,
+    line: Line,
+    wanted: bool,
+    congested: bool,
+    backoff: Backoff,
+    replies: Replies,
+    seen: Seen,
+    parts: Parts,
+    conversation: Option<String>,
+    same_conversation: bool,
+    replayed: bool,
+    last_frame: Moment,
+    last_append: Option<Moment>,
+    spoken_item: Option<String>,
+    committed_item: Option<String>,
+    binary_owner: (String, String),
+    unacknowledged: Vec<String>,
+    /// Names of calls that were told with their item.
+    names: VecDeque<(String, String)>,
+    outbox: VecDeque<Wire>,
+    /// The outbox is full: the link is as good as dead.
+    stuck: bool,
+    asks: VecDeque<Ask>,
+    facts: VecDeque<Fact>,
+    /// Kinds that were not known, and messages that were not JSON.
+    pub odd_messages: u64,
+}
+
+impl Session {
+    /// A session nobody has asked for yet. `detection` `None` means manual turns.
+    pub fn new(
+        options: Options,
+        detection: Option<Detection>,
+        tools: serde_json::Value,
+        seed: u64,
+    ) -> Self {
+        Self {
+            options,
+            detection,
+            tools,
+            line: Line::Closed,
+            wanted: false,
+            congested: false,
+            backoff: Backoff::new(seed),
+            replies: Replies::default(),
+            seen: Seen::default(),
+            parts: Parts::default(),
+            conversation: None,
+            same_conversation: false,
+            replayed: false,
+            last_frame: Moment::ZERO,
+            last_append: None,
+            spoken_item: None,
+            committed_item: None,
+            binary_owner: Default::default(),
+            unacknowledged: Vec::new(),
+            names: VecDeque::new(),
+            outbox: VecDeque::new(),
+            stuck: false,
+            asks: VecDeque::new(),
+            facts: VecDeque::new(),
+            odd_messages: 0,
+        }
+    }
+
+    /// What is to be done next.
+    pub fn ask(&mut self) -> Option<Ask> {
+        self.asks.pop_front()
+    }
+
+    /// What happened next.
+    pub fn fact(&mut self) -> Option<Fact> {
+        self.facts.pop_front()
+    }
+
+    /// Whether items and sound may be sent.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.line, Line::Ready { .. })
+    }
+
+    /// Whether it is closed on purpose, or refused for good.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.line, Line::Closed | Line::Refused)
+    }
+
+    /// Whether the service refused us for good.
+    pub fn is_refused(&self) -> bool {
+        self.line == Line::Refused
+    }
+
+    /// Whether it failed and is waiting to try again.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.line, Line::Waiting { .. })
+    }
+
+    /// Since when the connection has been ready.
+    pub fn ready_since(&self) -> Option<Moment> {
+        match self.line {
+            Line::Ready { since } => Some(since),
+            Line::Closed
+            | Line::Dialling { .. }
+            | Line::Greeting { .. }
+            | Line::Waiting { .. }
+            | Line::Refused => None,
+        }
+    }
+
+    /// Whether sound may be sent now. With manual turns never while a reply is produced: it would
+    /// be stopped without an end (Q11).
+    pub fn may_stream(&self) -> bool {
+        self.is_ready()
+            && !self.congested
+            && (self.detection.is_some() || self.replies.active().is_none())
+    }
+
+    /// The reply that is being produced.
+    pub fn active_reply(&self) -> Option<&str> {
+        self.replies.active()
+    }
+
+    /// Whether a reply is wanted and has not begun.
+    pub fn reply_wanted(&self) -> bool {
+        self.replies.is_wanted()
+    }
+
+    /// Asks for a connection. A person's own action tries once where time or a refusal forbid it.
+    pub fn demand(&mut self, now: Moment, by_person: bool) {
+        self.wanted = true;
+        match self.line {
+            Line::Closed => self.dial(now),
+            Line::Refused if by_person => self.dial(now),
+            Line::Waiting { asked: false, .. } if by_person => self.dial(now),
+            Line::Waiting { .. }
+            | Line::Refused
+            | Line::Dialling { .. }
+            | Line::Greeting { .. }
+            | Line::Ready { .. } => {}
+        }
+    }
+
+    /// Closes the connection; it is not dialled again until it is asked for.
+    pub fn hang_up(&mut self, now: Moment) {
+        self.wanted = false;
+        if matches!(self.line, Line::Dialling { .. } | Line::Greeting { .. } | Line::Ready { .. }) {
+            self.asks.push_back(Ask::HangUp);
+        }
+        if self.line != Line::Refused {
+            self.line = Line::Closed;
+        }
+        self.forget_connection(now);
+    }
+
+    /// Closes the connection and dials a new one, at a quiet moment of the caller's choice.
+    pub fn recycle(&mut self, now: Moment) {
+        self.hang_up(now);
+        self.demand(now, false);
+    }
+
+    /// The key or the clock changed: what was refused may be accepted.
+    pub fn world_changed(&mut self, now: Moment) {
+        let waits = matches!(self.line, Line::Refused | Line::Waiting { asked: false, .. });
+        if waits {
+            self.line = Line::Closed;
+            self.backoff.reset();
+            if self.wanted {
+                self.dial(now);
+            }
+        }
+    }
+
+    fn dial(&mut self, now: Moment) {
+        let mut query = vec![("model".to_owned(), self.options.model.clone())];
+        // With a tool's output on its way the service's copy of the conversation is not ours.
+        if !self.unacknowledged.is_empty() {
+            self.conversation = None;
+            self.unacknowledged.clear();
+        }
+        let resuming = self.conversation.is_some();
+        if let Some(id) = &self.conversation {
+            query.push(("conversation_id".to_owned(), id.clone()));
+        }
+        self.line = Line::Dialling { since: now, resuming };
+        self.asks.push_back(Ask::Dial(Dial { query }));
+    }
+
+    /// The socket reports.
+    pub fn link(&mut self, now: Moment, link: Link) {
+        match link {
+            Link::Up => {
+                if matches!(self.line, Line::Dialling { .. }) {
+                    self.line = Line::Greeting { since: now };
+                    self.last_frame = now;
+                    self.same_conversation = false;
+                    self.replayed = false;
+                    self.configure();
+                }
+            }
+            Link::Congested => self.congested = self.is_ready(),
+            Link::Clear => {
+                self.congested = false;
+                self.asks.extend(self.outbox.drain(..).map(Ask::Transmit));
+            }
+            Link::Failed { trouble, status, retry_after, words } => {
+                let Line::Dialling { resuming, .. } = self.line else { return };
+                if resuming && matches!(status, Some(400 | 404)) {
+                    // The conversation may have expired: that is no refusal of the key.
+                    self.conversation = None;
+                    self.dial(now);
+                    return;
+                }
+                self.down(now, trouble, words, retry_after);
+            }
+            Link::Lost { trouble, code: _, words } => {
+                if matches!(
+                    self.line,
+                    Line::Dialling { .. } | Line::Greeting { .. } | Line::Ready { .. }
+                ) {
+                    self.down(now, trouble, words, None);
+                }
+            }
+        }
+    }
+
+    fn down(
+        &mut self,
+        now: Moment,
+        trouble: Trouble,
+        words: String,
+        retry_after: Option<Duration>,
+    ) {
+        let was_ready = self.is_ready();
+        let served = self.ready_since().is_some_and(|since| now - since >= SERVED);
+        self.forget_connection(now);
+        if trouble.is_permanent() {
+            self.line = Line::Refused;
+        } else if !self.wanted {
+            self.line = Line::Closed;
+        } else if served {
+            self.backoff.reset();
+            self.dial(now);
+        } else {
+            let until = now + self.backoff.pause(retry_after);
+            self.line = Line::Waiting { until, asked: retry_after.is_some() };
+        }
+        self.facts.push_back(Fact::Down { trouble, words, was_ready });
+    }
+
+    /// Nothing of a connection outlives it but the conversation's id.
+    fn forget_connection(&mut self, now: Moment) {
+        self.end_reply(now, Over::Lost);
+        self.replies = Replies::default();
+        self.congested = false;
+        self.outbox.clear();
+        self.stuck = false;
+        self.last_append = None;
+        self.spoken_item = None;
+        self.committed_item = None;
+        self.seen = Seen::default();
+        self.parts = Parts::default();
+        self.binary_owner = Default::default();
+    }
+
+    /// Hangs up ourselves and treats it as a loss.
+    fn give_up(&mut self, now: Moment, words: &str) {
+        self.asks.push_back(Ask::HangUp);
+        self.down(now, Trouble::Dropped, words.to_owned(), None);
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Moment) {
+        match self.line {
+            Line::Waiting { until, .. } if now >= until => self.dial(now),
+            Line::Dialling { since, .. } if now - since >= DIALLING => {
+                self.give_up(now, "The connection was never made.");
+            }
+            Line::Greeting { since } if now - since >= GREETING => {
+                self.give_up(now, "The service did not accept the configuration in time.");
+            }
+            Line::Ready { .. } if now - self.last_frame >= SILENCE => {
+                self.give_up(now, "The service fell silent.");
+            }
+            Line::Ready { .. } if self.stuck => self.give_up(now, "Nothing leaves any more."),
+            Line::Closed
+            | Line::Refused
+            | Line::Waiting { .. }
+            | Line::Dialling { .. }
+            | Line::Greeting { .. }
+            | Line::Ready { .. } => {}
+        }
+        if self.is_ready() {
+            let mut news = Vec::new();
+            let ask = self.replies.tick(now, &mut news);
+            self.tell(news);
+            match ask {
+                Some(ReplyAsk::Create) => self.send(&ClientEvent::ResponseCreate),
+                Some(ReplyAsk::ClearAndCreate) => {
+                    self.send(&ClientEvent::Clear);
+                    self.send(&ClientEvent::ResponseCreate);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// When [`Session::tick`] is needed at the latest: the line's limit, and the reply's.
+    pub fn deadlines(&self) -> (Option<Moment>, Option<Moment>) {
+        let line = match self.line {
+            Line::Closed | Line::Refused => None,
+            Line::Dialling { since, .. } => Some(since + DIALLING),
+            Line::Greeting { since } => Some(since + GREETING),
+            Line::Ready { .. } if self.stuck => Some(Moment::ZERO),
+            Line::Ready { .. } => Some(self.last_frame + SILENCE),
+            Line::Waiting { until, .. } => Some(until),
+        };
+        (line, if self.is_ready() { self.replies.deadline() } else { None })
+    }
+
+    fn configure(&mut self) {
+        let o = &self.options;
+        let transport = match o.transport {
+            Transport::Json => "json",
+            Transport::Binary => "binary",
+        };
+        let mut instructions = o.instructions.clone();
+        let mut transcription = serde_json::json!({"model": "grok-transcribe"});
+        if o.language != "auto" {
+            transcription["language_hint"] = o.language.clone().into();
+            instructions.push_str(&format!(
+                " Speak the language with the code {} unless you are asked for another.",
+                o.language
+            ));
+        }
+        // `create_response` and `interrupt_response` are always sent as true (Q9).
+        let detection = self.detection.map(|d| {
+            serde_json::json!({
+                "type": "server_vad",
+                "threshold": d.threshold,
+                "prefix_padding_ms": d.prefix_padding_ms,
+                "silence_duration_ms": d.silence_duration_ms,
+                "create_response": true,
+                "interrupt_response": true,
+            })
+        });
+        let session = serde_json::json!({
+            "instructions": instructions,
+            "voice": o.voice,
+            "reasoning": {"effort": o.reasoning},
+            "turn_detection": detection,
+            "audio": {
+                "input": {
+                    "format": {"type": "audio/pcm", "rate": o.input_rate.0},
+                    "transport": transport,
+                    "transcription": transcription,
+                },
+                "output": {
+                    "format": {"type": "audio/pcm", "rate": o.output_rate.0},
+                    "transport": transport,
+                },
+            },
+            "tools": self.tools,
+            "resumption": {"enabled": true},
+        });
+        let text = ClientEvent::SessionUpdate { session }.encode();
+        self.asks.push_back(Ask::Transmit(Wire::Text(text)));
+    }
+
+    fn send(&mut self, event: &ClientEvent) {
+        if self.is_ready() {
+            self.transmit(Wire::Text(event.encode()));
+        }
+    }
+
+    fn transmit(&mut self, wire: Wire) {
+        if !self.congested {
+            self.asks.push_back(Ask::Transmit(wire));
+        } else if self.outbox.len() < OUTBOX {
+            self.outbox.push_back(wire);
+        } else {
+            self.stuck = true;
+        }
+    }
+
+    /// Sends whole samples at the input rate; the caller asks [`Session::may_stream`] first.
+    pub fn append(&mut self, now: Moment, samples: &[i16]) {
+        self.last_append = Some(now);
+        let bytes: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
+        match self.options.transport {
+            Transport::Json => {
+                let audio = base64::engine::general_purpose::STANDARD.encode(bytes);
+                self.send(&ClientEvent::Append { audio });
+            }
+            Transport::Binary => self.transmit(Wire::Binary(bytes)),
+        }
+    }
+
+    /// Ends a manual turn and expects a reply (R4).
+    pub fn commit(&mut self, now: Moment, spoken: bool) {
+        self.send(&ClientEvent::Commit);
+        self.replies.want(now, Wish::Committed { spoken });
+    }
+
+    /// Forgets what was sent and not committed.
+    pub fn clear(&mut self) {
+        self.last_append = None;
+        self.send(&ClientEvent::Clear);
+    }
+
+    /// Adds a user's line.
+    pub fn user_item(&mut self, id: Option<String>, text: &str) {
+        self.send(&ClientEvent::ItemCreate { item: NewItem::user(id, text) });
+    }
+
+    /// Adds a line of the assistant's, as history.
+    pub fn assistant_item(&mut self, text: &str) {
+        self.send(&ClientEvent::ItemCreate { item: NewItem::assistant(text) });
+    }
+
+    /// Answers a call.
+    pub fn output_item(&mut self, call_id: &str, output: &str) {
+        let item =
+            NewItem::FunctionCallOutput { call_id: call_id.to_owned(), output: output.to_owned() };
+        self.send(&ClientEvent::ItemCreate { item });
+        self.unacknowledged.push(call_id.to_owned());
+    }
+
+    /// Wants a reply; it is asked for when none is active (Q14).
+    pub fn want_reply(&mut self, now: Moment, wish: Wish) {
+        self.replies.want(now, wish);
+    }
+
+    /// Nobody waits for a reply any more; one that is on its way is cancelled as it comes.
+    pub fn forget_reply(&mut self, now: Moment) {
+        self.replies.forget(now);
+    }
+
+    /// Stops the active reply, if there is one.
+    pub fn cancel(&mut self, now: Moment) {
+        if let Some(id) = self.replies.cancel(now) {
+            self.send(&ClientEvent::ResponseCancel { response_id: Some(id) });
+        }
+    }
+
+    /// Late sound of this reply is not admitted any more.
+    pub fn cut(&mut self, response: &str) {
+        self.replies.cut(response);
+    }
+
+    /// Shortens an item to what was heard; the confirmation is not waited for (Q7).
+    pub fn truncate(&mut self, item: &str, heard_ms: u64) {
+        self.send(&ClientEvent::ItemTruncate {
+            item_id: item.to_owned(),
+            content_index: 0,
+            audio_end_ms: heard_ms,
+        });
+    }
+
+    fn tell(&mut self, news: Vec<News>) {
+        for item in news {
+            match item {
+                News::Over { id, how } => {
+                    if how == Over::TooSlow {
+                        let id = Some(id.clone());
+                        self.send(&ClientEvent::ResponseCancel { response_id: id });
+                    }
+                    self.facts.push_back(Fact::ReplyOver { id, how });
+                }
+                News::NoReply { due } => self.facts.push_back(Fact::NoReply { due }),
+                News::Unwanted { id } => {
+                    self.send(&ClientEvent::ResponseCancel { response_id: Some(id) });
+                }
+            }
+        }
+    }
+
+    fn end_reply(&mut self, now: Moment, how: Over) {
+        let mut news = Vec::new();
+        self.replies.end(now, how, &mut news);
+        self.tell(news);
+    }
 }

@@ -8,3 +8,4 @@ mod speech;
 #[cfg(test)]
 mod socket;
 mod sound;
+mod scenario;

@@ -1,0 +1,177 @@
+//! The journal: what happened to a conversation, line by line. Pure types; the host writes the file.
+//!
+//! Sound is left out, its length is kept: a conversation decides on the numbers beside PCM, so a
+//! journal without sound replays to the same transcript.
+
+use super::{Conversation, Input, Policy, Settings};
+use crate::base::event::Wire;
+use crate::base::unit::Moment;
+use base64::Engine;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+mod scribe;
+pub use scribe::Scribe;
+
+/// A line of a journal, as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Line {
+    /// The first: what the conversation was made of.
+    Head {
+        /// Its numbers.
+        policy: Policy,
+        /// Its settings at the start.
+        settings: Settings,
+        /// Its randomness.
+        seed: u64,
+        /// Which program wrote this.
+        build: String,
+    },
+    /// Something happened.
+    In {
+        /// When.
+        at: Moment,
+        /// What, without its sound.
+        input: Input,
+        /// How many bytes of sound were left out.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        elided: usize,
+    },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// What stands before the sound in an audio event, in every serialisation without white space.
+const DELTA: &str = "\"delta\":\"";
+
+impl Line {
+    /// An input, without the sound in it.
+    pub fn record(at: Moment, input: &Input) -> Self {
+        if let Input::Message(wire) = input
+            && let Some((wire, elided)) = elide(wire)
+        {
+            return Self::In { at, input: Input::Message(wire), elided };
+        }
+        Self::In { at, input: input.clone(), elided: 0 }
+    }
+}
+
+/// Where the base64 text of an audio event lies.
+fn sound(text: &str) -> Option<std::ops::Range<usize>> {
+    if !(text.contains("output_audio.delta") || text.contains("response.audio.delta")) {
+        return None;
+    }
+    let compact = text.find(DELTA).map(|at| at + DELTA.len());
+    let start = compact.or_else(|| text.find("\"delta\": \"").map(|at| at + DELTA.len() + 1))?;
+    let length = text.get(start..)?.find('"')?;
+    Some(start..start + length)
+}
+
+fn elide(wire: &Wire) -> Option<(Wire, usize)> {
+    match wire {
+        Wire::Binary(bytes) => Some((Wire::Binary(Vec::new()), bytes.len())),
+        Wire::Text(text) => {
+            let range = sound(text)?;
+            let bytes = text.get(range.clone())?.trim_end_matches('=').len() * 3 / 4;
+            let mut rest = text.clone();
+            rest.replace_range(range, "");
+            Some((Wire::Text(rest), bytes))
+        }
+    }
+}
+
+/// Puts silence where the sound was.
+fn restore(input: Input, elided: usize) -> Input {
+    match input {
+        Input::Message(Wire::Binary(_)) if elided > 0 => {
+            Input::Message(Wire::Binary(vec![0; elided]))
+        }
+        Input::Message(Wire::Text(mut text)) if elided > 0 => {
+            if let Some(range) = sound(&text) {
+                let silence = base64::engine::general_purpose::STANDARD.encode(vec![0; elided]);
+                text.replace_range(range, &silence);
+            }
+            Input::Message(Wire::Text(text))
+        }
+        other => other,
+    }
+}
+
+/// Runs a journal again: a line for each thing that happened and each thing that was asked, as
+/// `1.240 > speech 0.91 talking` and `1.260 < flush e3`. Lines before the head are skipped.
+pub fn transcript(lines: impl IntoIterator<Item = Line>) -> impl Iterator<Item = String> {
+    let mut conversation = None;
+    let mut scribe = Scribe::default();
+    let mut lines = lines.into_iter();
+    let mut ready: std::collections::VecDeque<String> = Default::default();
+    std::iter::from_fn(move || {
+        while ready.is_empty() {
+            match lines.next() {
+                Some(Line::Head { policy, settings, seed, build: _ }) => {
+                    conversation = Some(Conversation::new(policy, settings, seed));
+                }
+                Some(Line::In { at, input, elided }) => {
+                    let Some(conversation) = conversation.as_mut() else { continue };
+                    let input = restore(input, elided);
+                    ready.extend(scribe.input(at, &input));
+                    conversation.handle(at, input);
+                    while let Some(output) = conversation.poll() {
+                        ready.extend(scribe.output(at, &output));
+                    }
+                }
+                None => return scribe.end(),
+            }
+        }
+        ready.pop_front()
+    })
+}
+
+/// The kind of a wire event, for people.
+fn kind(text: &str) -> Cow<'_, str> {
+    serde_json::from_str::<serde_json::Value>(text)
+        .ok()
+        .and_then(|v| Some(v.get("type")?.as_str()?.to_owned()))
+        .map_or(Cow::Borrowed("garbage"), Cow::Owned)
+}
+
+/// A block of microphone without its sound: the numbers the conversation decides on.
+pub mod near {
+    use crate::base::event::{Near, Voice};
+    use crate::base::pcm::Block;
+    use crate::base::unit::{Db, Moment, Score};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Numbers {
+        at: Moment,
+        speech: Score,
+        voice: Voice,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wake: Option<Score>,
+        mic: Db,
+        far: Db,
+        erle: Db,
+    }
+
+    /// Writes the numbers only.
+    ///
+    /// # Errors
+    /// Those of the serialiser.
+    pub fn serialize<S: Serializer>(near: &Near, to: S) -> Result<S::Ok, S::Error> {
+        let Near { at, block: _, speech, voice, wake, mic, far, erle } = *near;
+        Numbers { at, speech, voice, wake, mic, far, erle }.serialize(to)
+    }
+
+    /// Reads the numbers; the sound is silence.
+    ///
+    /// # Errors
+    /// Those of the deserialiser.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Near, D::Error> {
+        let Numbers { at, speech, voice, wake, mic, far, erle } = Numbers::deserialize(from)?;
+        Ok(Near { at, block: Block::SILENCE, speech, voice, wake, mic, far, erle })
+    }
+}

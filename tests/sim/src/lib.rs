@@ -1,0 +1,12 @@
+//! The simulated world around a conversation, in virtual time. Feature gear: scores, not sound.
+//!
+//! Never reads a clock or a file: a seed or a script decides everything.
+
+pub mod card;
+pub mod check;
+pub mod event;
+
+pub mod script;
+pub mod seed;
+
+pub mod stage;
