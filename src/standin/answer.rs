@@ -50,8 +50,13 @@ impl Brain {
             );
         }
         let manual = self.session.detection.is_none() && !self.pen.documented;
-        // Q6, and the reply to a commit that is about to come by itself.
-        if manual && (self.audio_answered || self.commit_is_due()) {
+        // The reply to a commit is about to come by itself; it takes the request along.
+        if manual && self.commit_is_due() {
+            self.commit_meta = event.pointer("/response/metadata").cloned();
+            return;
+        }
+        // Q6.
+        if manual && self.audio_answered {
             return;
         }
         if !self.owed.is_empty() {

@@ -75,6 +75,8 @@ pub(crate) struct Brain {
     pub(super) owed: BTreeSet<String>,
     /// Q6: the last input was committed audio and has been answered.
     pub(super) audio_answered: bool,
+    /// Metadata of a request that the reply to a commit will answer as well.
+    pub(super) commit_meta: Option<Value>,
     /// Interruptions by speech so far.
     pub(super) barges: u32,
     /// Generation of the idle time-out.
@@ -121,6 +123,7 @@ impl Brain {
             tags: 0,
             owed: BTreeSet::new(),
             audio_answered: false,
+            commit_meta: None,
             barges: 0,
             idle: 0,
             born: now,
@@ -366,7 +369,7 @@ impl Brain {
         let output = match &given["output"] {
             Value::String(text) => text.clone(),
             Value::Null => String::new(),
-            other => {
+            other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
                 self.desk.violation("function output that is not a string");
                 other.to_string()
             }

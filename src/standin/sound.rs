@@ -167,10 +167,7 @@ pub(crate) const fn millis(samples: u64, rate: u32) -> u64 {
 
 /// Samples in `ms` at `rate`, rounded down.
 pub(crate) const fn frames(ms: u64, rate: u32) -> usize {
-    #[expect(clippy::cast_possible_truncation, reason = "minutes of audio fit any usize")]
-    {
-        (ms * rate as u64 / 1000) as usize
-    }
+    (ms * rate as u64 / 1000) as usize
 }
 
 /// A chime of two notes, 0.7 s: the preamble of every reply.

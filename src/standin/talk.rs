@@ -21,6 +21,8 @@ const TO_EARLY: Duration = Duration::from_millis(100);
 const TO_FINAL: Duration = Duration::from_millis(60);
 /// From a commit to the reply.
 const TO_REPLY: Duration = Duration::from_millis(100);
+/// From speech to its event in manual mode (recorded).
+const TO_SPEECH: Duration = Duration::from_millis(80);
 /// Longest uncommitted audio: ten minutes. The oldest goes first.
 const LONGEST_MS: u64 = 600_000;
 /// Audio kept in silence for the largest allowed `prefix_padding_ms`.
@@ -60,6 +62,8 @@ pub(crate) struct Ear {
     turn: Turn,
     /// Turns so far.
     turns: u32,
+    /// The item of a manual turn in which speech has been heard.
+    hand: Option<String>,
     pub(crate) deaf_until: Option<Moment>,
 }
 
@@ -74,6 +78,7 @@ impl Ear {
             spoke: false,
             turn: Turn::Quiet,
             turns: 0,
+            hand: None,
             deaf_until: None,
         }
     }
@@ -146,16 +151,43 @@ impl Brain {
         self.ear.forget(oldest);
     }
 
-    /// Q11: speech while a reply is being produced stops it without a word.
+    /// Speech in manual mode: it is told of (Q2), and it stops a reply without a word (Q11).
     fn hear_by_hand(&mut self, now: Moment, fact: Heard) {
-        if matches!(fact, Heard::Stopped(_)) {
+        if self.pen.documented {
+            self.ear.spoke |= !matches!(fact, Heard::Stopped(_));
             return;
         }
-        self.ear.spoke = true;
-        if self.active.is_some() && !self.pen.documented {
-            self.desk.violation("speech during a reply in manual mode");
-            self.stop(now, false);
+        let at = now + self.delay(TO_SPEECH);
+        match fact {
+            Heard::Started(_) => {
+                self.ear.spoke = true;
+                let item = self.ear.hand.take().unwrap_or_else(|| self.pen.id("item"));
+                self.tell_speech(at, true, &item);
+                self.ear.hand = Some(item);
+                if self.active.is_some() {
+                    self.desk.violation("speech during a reply in manual mode");
+                    self.stop(now, false);
+                }
+            }
+            Heard::Going(_) => {}
+            Heard::Stopped(_) => {
+                if let Some(item) = self.ear.hand.clone() {
+                    self.tell_speech(at, false, &item);
+                }
+            }
         }
+    }
+
+    /// `speech_started` or `speech_stopped` with the time since connect (Q12).
+    fn tell_speech(&mut self, at: Moment, started: bool, item: &str) {
+        let ms = millis_since(self.born, at);
+        let (kind, fields) = if started {
+            ("input_audio_buffer.speech_started", json!({ "item_id": item, "audio_start_ms": ms }))
+        } else {
+            ("input_audio_buffer.speech_stopped", json!({ "item_id": item, "audio_end_ms": ms }))
+        };
+        let event = self.pen.event(kind, fields);
+        self.send(at, event);
     }
 
     fn hear(&mut self, now: Moment, fact: Heard) {
@@ -331,7 +363,7 @@ impl Brain {
 
     pub(super) fn clear(&mut self, now: Moment) {
         self.ear.forget(self.ear.end());
-        (self.ear.turn, self.ear.spoke) = (Turn::Quiet, false);
+        (self.ear.turn, self.ear.spoke, self.ear.hand) = (Turn::Quiet, false, None);
         self.ear.vad = vad(&self.session, self.ear.end());
         self.cancel_commit();
         self.audio_answered = false;
@@ -355,22 +387,21 @@ impl Brain {
             }
             return;
         }
-        let samples = self.ear.since(self.ear.start);
         let spoke = std::mem::replace(&mut self.ear.spoke, false);
+        // Q1: audio without speech is not committed at all.
+        if !spoke && !self.pen.documented {
+            return;
+        }
+        let samples = self.ear.since(self.ear.start);
+        let talking = self.ear.vad.talking();
         self.ear.forget(self.ear.end());
         self.ear.vad = vad(&self.session, self.ear.end());
-        let id = self.pen.id("item");
+        let id = self.ear.hand.take().unwrap_or_else(|| self.pen.id("item"));
         if self.pen.documented {
             return self.commit_as_documented(now, id, spoke, samples);
         }
-        if !spoke {
-            let committed =
-                self.pen.event("input_audio_buffer.committed", json!({ "item_id": id }));
-            self.send(now, committed);
-            return;
-        }
         self.ear.turns += 1;
-        self.commit_as_recorded(now, id, samples);
+        self.commit_as_recorded(now, id, talking, samples);
     }
 
     fn commit_as_documented(&mut self, now: Moment, id: String, spoke: bool, samples: Vec<i16>) {
@@ -389,21 +420,15 @@ impl Brain {
         self.send(at, added);
     }
 
-    fn commit_as_recorded(&mut self, now: Moment, id: String, samples: Vec<i16>) {
+    fn commit_as_recorded(&mut self, now: Moment, id: String, talking: bool, samples: Vec<i16>) {
         let text = self.desk.transcript();
         let after = |ms| now + self.delay(Duration::from_millis(ms));
-        let [start, stop, added, caption, last, reply, late] =
-            [80, 170, 290, 300, 330, 360, 370].map(after);
-        let started = json!({ "item_id": id, "audio_start_ms": millis_since(self.born, start) });
-        let stopped = json!({ "item_id": id, "audio_end_ms": millis_since(self.born, stop) });
-        for (at, kind, fields) in [
-            (start, "speech_started", started),
-            (stop, "speech_stopped", stopped),
-            (stop, "committed", json!({ "item_id": id })),
-        ] {
-            let event = self.pen.event(&format!("input_audio_buffer.{kind}"), fields);
-            self.send(at, event);
+        let [stop, added, caption, last, reply, late] = [170, 290, 300, 330, 360, 370].map(after);
+        if talking {
+            self.tell_speech(stop, false, &id);
         }
+        let committed = self.pen.event("input_audio_buffer.committed", json!({ "item_id": id }));
+        self.send(stop, committed);
         self.tell_item(added, &id, &text, "completed");
         self.snapshot(caption, &id, &text);
         self.transcript(last, &id, &text, "completed");
@@ -424,7 +449,8 @@ impl Brain {
     pub(super) fn answer_commit(&mut self, now: Moment) {
         self.stop(now, false);
         self.audio_answered = true;
-        self.open(now, Value::Null);
+        let meta = self.commit_meta.take().unwrap_or(Value::Null);
+        self.open(now, meta);
         let prompt = self.prompt();
         self.fill(now, &prompt);
     }

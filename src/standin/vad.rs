@@ -80,6 +80,11 @@ impl Vad {
         self.pending = pending;
     }
 
+    /// Whether speech is going on.
+    pub(crate) const fn talking(&self) -> bool {
+        self.talking
+    }
+
     fn floor(&self) -> f32 {
         let least = self.slots.iter().copied().fold(f32::INFINITY, f32::min);
         if self.slots.len() < YOUNG.0 { least.min(YOUNG.1) } else { least }
