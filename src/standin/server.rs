@@ -413,7 +413,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             tokio::select! {
                 message = self.socket.next() => {
                     heard = clock.now();
-                    self.take(message.and_then(Result::ok).ok_or(Over)?)?;
+                    let message = message.and_then(Result::ok).ok_or(Over)?;
+                    if message.is_close() {
+                        // The answer to the client's close is queued; it has to leave.
+                        let _ = timeout(STOP, self.socket.flush()).await;
+                        return Err(Over);
+                    }
+                    self.take(message);
                 }
                 () = sleep_until(clock.instant(due)) => {}
                 _ = stopped.changed() => return self.close(1001).await,
@@ -432,7 +438,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
     }
 
     /// A message of the client's.
-    fn take(&mut self, message: Message) -> Result<(), Over> {
+    fn take(&mut self, message: Message) {
         let now = self.house.clock.now();
         match message {
             Message::Text(text) => {
@@ -447,10 +453,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                     self.brain.binary(now, &bytes);
                 }
             }
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
-            Message::Close(_) => return Err(Over),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) | Message::Close(_) => {}
         }
-        Ok(())
     }
 
     fn log_text(&self, now: Moment, text: &str) {

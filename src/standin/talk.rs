@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// From a stop to its commit in every second turn; until then more speech takes the stop back (Q3).
-const TO_COMMIT: Duration = Duration::from_millis(250);
+/// From a stop to its commit (recorded: a few hundred ms); until then more speech takes the stop
+/// back (Q3).
+const TO_COMMIT_MS: u64 = 300;
 /// From a stop to the reply that is opened before the commit.
-const TO_EARLY: Duration = Duration::from_millis(100);
+const TO_EARLY: Duration = Duration::from_millis(200);
 /// From a commit to the final transcript.
 const TO_FINAL: Duration = Duration::from_millis(60);
 /// From a commit to the reply.
@@ -209,7 +210,7 @@ impl Brain {
 
     fn started(&mut self, now: Moment, at: u64) {
         self.idle += 1;
-        let window = frames(250, self.session.input.rate()) as u64;
+        let window = frames(TO_COMMIT_MS, self.session.input.rate()) as u64;
         let turn = std::mem::replace(&mut self.ear.turn, Turn::Quiet);
         let open = match turn {
             // The stop is taken back: the same item goes on, the reply that was opened is gone.
@@ -301,13 +302,15 @@ impl Brain {
         self.send(now, event);
         self.ear.turn = Turn::Stopped(open, at);
         let number = self.ear.turns;
-        // Recorded both ways: the commit with the stop, or later with the reply opened in between.
-        if self.pen.documented || number % 2 == 1 || !self.desk.delays {
-            self.queue.push(now, 0, What::Deed(Deed::Commit(number)));
-        } else {
-            self.queue.push(now + TO_EARLY, 0, What::Deed(Deed::OpenReply(number)));
-            self.queue.push(now + TO_COMMIT, 0, What::Deed(Deed::Commit(number)));
+        if self.pen.documented {
+            return self.queue.push(now, 0, What::Deed(Deed::Commit(number)));
         }
+        // Recorded both ways: the reply opened before the commit, and after it.
+        if number.is_multiple_of(2) {
+            self.queue.push(now + TO_EARLY, 0, What::Deed(Deed::OpenReply(number)));
+        }
+        let commit = now + Duration::from_millis(TO_COMMIT_MS);
+        self.queue.push(commit, 0, What::Deed(Deed::Commit(number)));
     }
 
     fn cancel_commit(&mut self) {
