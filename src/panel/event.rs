@@ -5,6 +5,40 @@ use crate::base::unit::{Rate, Volume};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Socket.IO event names, the same for pages and programs of other people.
+pub mod name {
+    /// A typed turn.
+    pub const TEXT: &str = "grok-voice:text";
+    /// Push-to-talk.
+    pub const TALK: &str = "grok-voice:talk";
+    /// Be quiet.
+    pub const STOP: &str = "grok-voice:stop";
+    /// Microphone off or on.
+    pub const MUTE: &str = "grok-voice:mute";
+    /// How loud.
+    pub const VOLUME: &str = "grok-voice:volume";
+    /// Change settings.
+    pub const SETTINGS: &str = "grok-voice:settings";
+    /// Receive the sound of every reply.
+    pub const LISTEN: &str = "grok-voice:listen";
+    /// Receive wire events.
+    pub const INSPECT: &str = "grok-voice:inspect";
+    /// First word of the speaker.
+    pub const HELLO: &str = "grok-voice:hello";
+    /// What changes slowly.
+    pub const STATE: &str = "grok-voice:state";
+    /// A line of the conversation.
+    pub const TRANSCRIPT: &str = "grok-voice:transcript";
+    /// A slice of a reply.
+    pub const AUDIO: &str = "grok-voice:audio";
+    /// Meters; the only volatile event, because a connection has one volatile slot.
+    pub const TICK: &str = "grok-voice:tick";
+    /// A finished turn.
+    pub const TURN: &str = "grok-voice:turn";
+    /// What a person should know.
+    pub const NOTICE: &str = "grok-voice:notice";
+}
+
 /// A connected panel. Numbers are never used twice in one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -1,5 +1,71 @@
 //! The LAN control panel: HTTP and Socket.IO on a thread and a runtime of its own.
 //!
-//! Nobody waits for it: it can be slow, flooded or panic and the speaker talks on. `event` is pure.
+//! Nobody waits for it: it can be slow, flooded or panic and the speaker talks on. It never touches
+//! sound or the service: facts come in as [`event::Event`], wishes go out as [`event::Request`].
+//!
+//! Pure: `event` (names and shapes), `trust` (roles, pairing window, sessions), `rule` (host,
+//! origin, address), `ask` (role table, payloads, pace), `feed` (numbers, ring, snapshot).
+//! Doors: `stream` and `server` (accept loop), `guard` (outermost check), `pairing` (tokens and
+//! their file), `pages` (HTTP), `socket` and `client` (Socket.IO).
 
+pub mod ask;
 pub mod event;
+pub mod feed;
+pub mod rule;
+pub mod trust;
+
+#[cfg(feature = "io")]
+mod client;
+#[cfg(feature = "io")]
+mod guard;
+#[cfg(feature = "io")]
+mod pages;
+#[cfg(feature = "io")]
+mod pairing;
+#[cfg(feature = "io")]
+mod server;
+#[cfg(feature = "io")]
+mod socket;
+#[cfg(feature = "io")]
+mod stream;
+
+#[cfg(feature = "io")]
+pub use pairing::{Trust, Wall};
+#[cfg(feature = "io")]
+pub use server::{Error, Listener, Wires, bind, serve};
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What the panel room needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Address and port; `None` when the panel is off, port 0 for any free one.
+    pub listen: Option<SocketAddr>,
+    /// Further names under which the panel may be reached, without port.
+    pub hosts: Vec<String>,
+    /// Open sockets together.
+    pub max_connections: usize,
+    /// Open sockets of one neighbour.
+    pub max_per_address: usize,
+    /// Live panels of one paired client; the oldest makes room.
+    pub max_per_session: usize,
+    /// Where the paired clients are stored.
+    pub state_dir: PathBuf,
+    /// Version of the program: an open page reloads itself when it changes.
+    pub build: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: Some(SocketAddr::from(([0, 0, 0, 0], 8080))),
+            hosts: Vec::new(),
+            max_connections: 64,
+            max_per_address: 16,
+            max_per_session: 8,
+            state_dir: PathBuf::new(),
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}

@@ -9,3 +9,4 @@ mod speech;
 mod socket;
 mod sound;
 mod scenario;
+mod panel;

@@ -1,0 +1,248 @@
+//! DOOR to one Socket.IO socket: what still has to be sent to it and what it waits for.
+//!
+//! The library's queue holds 128 packets a socket, and a heartbeat that finds it full closes the
+//! socket. So no more goes in than a share of it, and only while the peer takes it; the rest waits
+//! here (audio, oldest dropped) or in the ring of the feed (deltas, never dropped).
+
+use super::ask::{self, Pace, TELLS};
+use super::event::{Answer, ClientId, Refusal, Tick, name};
+use super::feed::{Feed, Next};
+use super::pairing::Visitor;
+use super::trust::Role;
+use crate::base::unit::{Moment, Rate};
+use serde::{Serialize, Serializer};
+use serde_json::json;
+use socketioxide::extract::{AckSender, SocketRef};
+use socketioxide::{SendError, SocketError, TransportType};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Packets in flight: a quarter of the library's queue, so that answers and heartbeats find room.
+const PACKETS: usize = 32;
+/// Bytes in flight to a polling client: as base64 they fit into one answer of 64 KiB.
+const POLL_BYTES: usize = 40 * 1024;
+/// Bytes in flight over a WebSocket.
+const WS_BYTES: usize = 256 * 1024;
+/// Sound that waits for a slow listener: 43 s at 24 kHz. Then the oldest slices are dropped.
+const AUDIO_BYTES: usize = 2 << 20;
+/// Commands that wait for the host: more than the pace lets through in [`ANSWER`].
+const WAITING: usize = 128;
+/// The host answers in milliseconds; a page gives up after 3 s.
+const ANSWER: Duration = Duration::from_millis(2500);
+
+/// Samples as the wire has them, sent as a binary attachment.
+#[derive(Debug)]
+struct Pcm(Vec<u8>);
+
+impl Serialize for Pcm {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_bytes(&self.0)
+    }
+}
+
+/// A piece of a reply, shared by all who hear it.
+#[derive(Debug, Serialize)]
+pub(super) struct Slice {
+    item: String,
+    seq: u64,
+    rate: Rate,
+    pcm: Pcm,
+}
+
+impl Slice {
+    pub(super) fn new(item: &str, seq: u64, rate: Rate, samples: &[i16]) -> Self {
+        let pcm = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        Self { item: item.to_owned(), seq, rate, pcm: Pcm(pcm) }
+    }
+}
+
+/// Why a client must go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gone(pub(super) &'static str);
+
+/// A live panel.
+pub(super) struct Client {
+    pub(super) id: ClientId,
+    pub(super) sid: String,
+    pub(super) visitor: Visitor,
+    pub(super) pace: Pace,
+    /// It holds the talk button.
+    pub(super) talking: bool,
+    /// It hears every reply.
+    pub(super) listening: bool,
+    socket: SocketRef,
+    /// Number of the last delta it was given.
+    cursor: u64,
+    audio: VecDeque<Arc<Slice>>,
+    audio_bytes: usize,
+    packets: usize,
+    bytes: usize,
+    waiting: BTreeMap<u64, (Moment, AckSender)>,
+}
+
+impl Client {
+    /// Says hello. `seq` is the last number the client saw: when the ring still holds what came
+    /// after it, that follows; otherwise the snapshot is all.
+    pub(super) fn greet(
+        id: ClientId,
+        socket: SocketRef,
+        visitor: Visitor,
+        seq: Option<u64>,
+        (feed, build, now): (&Feed, &str, Moment),
+    ) -> Result<Self, Gone> {
+        let role = visitor.role;
+        let hello = json!({
+            "build": build,
+            "role": role,
+            "seq": feed.seq(),
+            "snapshot": feed.snapshot(role),
+        });
+        socket.emit(name::HELLO, &hello).map_err(|_| Gone("closed during hello"))?;
+        let cursor = seq.filter(|seq| feed.after(*seq) != Next::Lost).unwrap_or(feed.seq());
+        Ok(Self {
+            id,
+            sid: socket.id.to_string(),
+            visitor,
+            pace: Pace::new(now),
+            talking: false,
+            listening: false,
+            socket,
+            cursor,
+            audio: VecDeque::new(),
+            audio_bytes: 0,
+            packets: PACKETS,
+            bytes: POLL_BYTES,
+            waiting: BTreeMap::new(),
+        })
+    }
+
+    pub(super) fn role(&self) -> Role {
+        self.visitor.role
+    }
+
+    pub(super) fn is_polling(&self) -> bool {
+        self.socket.transport_type() == TransportType::Polling
+    }
+
+    /// The peer has taken what was in flight.
+    pub(super) fn refill(&mut self) {
+        self.packets = PACKETS;
+        self.bytes = if self.is_polling() { POLL_BYTES } else { WS_BYTES };
+    }
+
+    /// Sends what is due and fits.
+    pub(super) fn pump(&mut self, feed: &Feed) -> Result<(), Gone> {
+        while self.packets > 0 {
+            match feed.after(self.cursor) {
+                Next::UpToDate => break,
+                Next::Lost => return Err(Gone("too slow for the replay ring")),
+                Next::Delta(delta) => {
+                    if ask::may(&TELLS, self.role(), delta.event)
+                        && !self.emit(delta.event, &delta.body)?
+                    {
+                        return Ok(());
+                    }
+                    self.cursor = delta.seq;
+                }
+            }
+        }
+        while self.packets > 0 {
+            let Some(slice) = self.audio.front().cloned() else { break };
+            if self.bytes < slice.pcm.0.len() || !self.emit(name::AUDIO, &*slice)? {
+                break;
+            }
+            self.bytes -= slice.pcm.0.len();
+            self.audio_bytes -= slice.pcm.0.len();
+            self.audio.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Whether the library had room.
+    fn emit(&mut self, event: &str, body: &impl Serialize) -> Result<bool, Gone> {
+        match self.socket.emit(event, body) {
+            Ok(()) => {
+                self.packets -= 1;
+                Ok(true)
+            }
+            Err(SendError::Socket(SocketError::InternalChannelFull)) => {
+                self.packets = 0;
+                Ok(false)
+            }
+            Err(SendError::Socket(SocketError::Closed)) => Err(Gone("closed")),
+            Err(SendError::Serialize(_)) => Err(Gone("an event could not be written")),
+        }
+    }
+
+    /// Queues sound. A listener that does not keep up loses the oldest.
+    pub(super) fn hear(&mut self, slice: &Arc<Slice>) {
+        self.audio_bytes += slice.pcm.0.len();
+        self.audio.push_back(slice.clone());
+        while self.audio_bytes > AUDIO_BYTES {
+            let Some(lost) = self.audio.pop_front() else { break };
+            self.audio_bytes -= lost.pcm.0.len();
+        }
+    }
+
+    /// A reply was cut off: what has not left yet is not heard any more.
+    pub(super) fn flush(&mut self, item: &str) {
+        self.audio.retain(|slice| slice.item != item);
+        self.audio_bytes = self.audio.iter().map(|slice| slice.pcm.0.len()).sum();
+    }
+
+    /// Sends the meters. Volatile: a newer one replaces one that has not left.
+    pub(super) fn tick(&self, seq: u64, tick: &Tick) {
+        #[derive(Serialize)]
+        struct Numbered<'a> {
+            #[serde(flatten)]
+            tick: &'a Tick,
+            seq: u64,
+        }
+        if ask::may(&TELLS, self.role(), name::TICK) {
+            let _ = self.socket.volatile().emit(name::TICK, &Numbered { tick, seq });
+        }
+    }
+
+    /// Keeps the way to answer until the host has.
+    pub(super) fn wait(&mut self, id: u64, ack: AckSender, now: Moment) -> Result<(), AckSender> {
+        if self.waiting.len() >= WAITING {
+            return Err(ack);
+        }
+        self.waiting.insert(id, (now, ack));
+        Ok(())
+    }
+
+    /// The host has answered.
+    pub(super) fn answer(&mut self, seq: u64, answer: Answer) {
+        if let Some((_, ack)) = self.waiting.remove(&answer.id) {
+            reply(ack, seq, answer.result);
+        }
+    }
+
+    /// Answers what the host has not.
+    pub(super) fn give_up(&mut self, seq: u64, now: Moment) {
+        while let Some(oldest) = self.waiting.first_entry() {
+            if now.since(oldest.get().0) < ANSWER {
+                break;
+            }
+            let (_, ack) = oldest.remove();
+            reply(ack, seq, Err(ask::refusal("busy", "the speaker did not answer in time")));
+        }
+    }
+
+    /// Leaves the namespace, with a last packet that says so.
+    pub(super) fn leave(self) {
+        let _ = self.socket.disconnect();
+    }
+}
+
+/// Answers a command.
+pub(super) fn reply(ack: AckSender, seq: u64, result: Result<(), Refusal>) {
+    let _ = match result {
+        Ok(()) => ack.send(&json!({"ok": true, "seq": seq})),
+        Err(Refusal { code, message }) => {
+            ack.send(&json!({"ok": false, "code": code, "message": message}))
+        }
+    };
+}

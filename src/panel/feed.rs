@@ -1,0 +1,236 @@
+//! What the panels are told, numbered and kept: a snapshot for newcomers, a ring of deltas for
+//! those who missed some. Pure.
+
+use super::ask::{self, TELLS};
+use super::event::{Notice, State, Transcript, Turn, name};
+use super::trust::Role;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::VecDeque;
+
+/// Deltas kept for replay: some minutes of lively talk.
+pub const RING: usize = 1000;
+/// Text kept in the ring in bytes, because a line comes whole with each of its deltas.
+pub const RING_BYTES: usize = 1 << 20;
+/// Lines in a snapshot: what a page shows at once.
+pub const LINES: usize = 50;
+/// Turns in a snapshot.
+pub const TURNS: usize = 20;
+
+/// A numbered change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delta {
+    /// Without gaps; begins anywhere, so that a number of an earlier run means nothing.
+    pub seq: u64,
+    /// Socket.IO event.
+    pub event: &'static str,
+    /// Its object, with `seq` inside.
+    pub body: Value,
+    /// Bytes it counts as.
+    size: usize,
+}
+
+/// Where a reader of the ring stands.
+#[derive(Debug, PartialEq)]
+pub enum Next<'a> {
+    /// It has everything.
+    UpToDate,
+    /// This one is next.
+    Delta(&'a Delta),
+    /// The next one is gone, or the number was never given: only a snapshot helps.
+    Lost,
+}
+
+/// State, lines and turns as a newcomer needs them.
+#[derive(Debug, Serialize)]
+pub struct Snapshot<'a> {
+    #[serde(flatten)]
+    state: Option<&'a State>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transcript: Option<&'a VecDeque<Transcript>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turns: Option<&'a VecDeque<Turn>>,
+}
+
+/// The memory of the panel.
+#[derive(Debug)]
+pub struct Feed {
+    seq: u64,
+    ring: VecDeque<Delta>,
+    bytes: usize,
+    state: Option<State>,
+    transcript: VecDeque<Transcript>,
+    turns: VecDeque<Turn>,
+}
+
+impl Feed {
+    /// Starts to count after `seq`.
+    pub fn new(seq: u64) -> Self {
+        Self {
+            seq,
+            ring: VecDeque::with_capacity(RING),
+            bytes: 0,
+            state: None,
+            transcript: VecDeque::with_capacity(LINES),
+            turns: VecDeque::with_capacity(TURNS),
+        }
+    }
+
+    /// The last number given.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The state changed.
+    pub fn state(&mut self, state: State) {
+        self.push(name::STATE, state.trouble.len(), &state);
+        self.state = Some(state);
+    }
+
+    /// A line came or changed.
+    pub fn transcript(&mut self, line: Transcript) {
+        self.push(name::TRANSCRIPT, line.text.len(), &line);
+        if let Some(known) = self.transcript.iter_mut().find(|known| known.item == line.item) {
+            *known = line;
+            return;
+        }
+        if self.transcript.len() == LINES {
+            self.transcript.pop_front();
+        }
+        self.transcript.push_back(line);
+    }
+
+    /// A turn ended.
+    pub fn turn(&mut self, turn: Turn) {
+        self.push(name::TURN, 0, &turn);
+        if self.turns.len() == TURNS {
+            self.turns.pop_front();
+        }
+        self.turns.push_back(turn);
+    }
+
+    /// Somebody should know.
+    pub fn notice(&mut self, notice: &Notice) {
+        self.push(name::NOTICE, notice.message.len() + notice.action.len(), notice);
+    }
+
+    fn push(&mut self, event: &'static str, text: usize, body: &impl Serialize) {
+        self.seq += 1;
+        let mut body = serde_json::to_value(body).unwrap_or_default();
+        if let Value::Object(fields) = &mut body {
+            fields.insert("seq".into(), self.seq.into());
+        }
+        let delta = Delta { seq: self.seq, event, body, size: text };
+        self.bytes += delta.size;
+        self.ring.push_back(delta);
+        while self.ring.len() > RING || (self.bytes > RING_BYTES && self.ring.len() > 1) {
+            self.bytes -= self.ring.pop_front().map_or(0, |gone| gone.size);
+        }
+    }
+
+    /// What follows `seq`.
+    pub fn after(&self, seq: u64) -> Next<'_> {
+        if seq == self.seq {
+            return Next::UpToDate;
+        }
+        let first = self.ring.front().map_or(self.seq + 1, |delta| delta.seq);
+        seq.checked_add(1)
+            .and_then(|wanted| wanted.checked_sub(first))
+            .and_then(|index| self.ring.get(usize::try_from(index).ok()?))
+            .map_or(Next::Lost, Next::Delta)
+    }
+
+    /// What `role` may know now.
+    pub fn snapshot(&self, role: Role) -> Snapshot<'_> {
+        let may = |event| ask::may(&TELLS, role, event);
+        Snapshot {
+            state: self.state.as_ref().filter(|_| may(name::STATE)),
+            transcript: may(name::TRANSCRIPT).then_some(&self.transcript),
+            turns: may(name::TURN).then_some(&self.turns),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::Speaker;
+    use super::*;
+
+    fn line(item: &str, text: &str) -> Transcript {
+        Transcript {
+            item: item.into(),
+            role: Speaker::User,
+            text: text.into(),
+            r#final: false,
+            interrupted: false,
+        }
+    }
+
+    fn replay(feed: &Feed, mut seq: u64) -> Option<Vec<u64>> {
+        let mut seen = Vec::new();
+        loop {
+            match feed.after(seq) {
+                Next::UpToDate => return Some(seen),
+                Next::Lost => return None,
+                Next::Delta(delta) => seq = delta.seq,
+            }
+            seen.push(seq);
+        }
+    }
+
+    #[test]
+    fn missed_deltas_are_replayed_without_gap_or_double() {
+        let mut feed = Feed::new(7000);
+        assert_eq!(replay(&feed, 7000), Some(vec![]));
+        for n in 0..5 {
+            feed.transcript(line("a", &n.to_string()));
+        }
+        assert_eq!(replay(&feed, 7002), Some(vec![7003, 7004, 7005]));
+        assert_eq!(replay(&feed, 7005), Some(vec![]));
+        let Next::Delta(delta) = feed.after(7004) else { panic!("lost") };
+        assert_eq!((delta.event, &delta.body["seq"]), (name::TRANSCRIPT, &7005.into()));
+        assert_eq!((&delta.body["item"], &delta.body["final"]), (&"a".into(), &false.into()));
+    }
+
+    #[test]
+    fn numbers_of_another_run_and_too_old_ones_are_lost() {
+        let mut feed = Feed::new(7000);
+        feed.transcript(line("a", ""));
+        for seq in [0, 6999, 7002, u64::MAX] {
+            assert_eq!(replay(&feed, seq), None, "{seq}");
+        }
+        for _ in 0..RING {
+            feed.transcript(line("a", ""));
+        }
+        assert_eq!(replay(&feed, 7000), None);
+        assert_eq!(replay(&feed, 7001).map(|all| all.len()), Some(RING));
+    }
+
+    #[test]
+    fn long_lines_do_not_fill_the_memory() {
+        let mut feed = Feed::new(0);
+        for _ in 0..100 {
+            feed.transcript(line("a", &"x".repeat(RING_BYTES / 10)));
+        }
+        assert_eq!(feed.ring.len(), 10);
+        feed.transcript(line("a", &"x".repeat(RING_BYTES * 2)));
+        assert_eq!(feed.ring.len(), 1);
+        assert_eq!(replay(&feed, 100), Some(vec![101]));
+    }
+
+    #[test]
+    fn a_snapshot_holds_whole_lines_and_only_what_the_role_may_see() {
+        let mut feed = Feed::new(0);
+        for n in 0..LINES + 3 {
+            feed.transcript(line(&format!("i{n}"), "to"));
+            feed.transcript(line(&format!("i{n}"), "told"));
+        }
+        let seen = serde_json::to_value(feed.snapshot(Role::Controller)).unwrap();
+        let lines = seen["transcript"].as_array().unwrap();
+        assert_eq!(lines.len(), LINES);
+        assert!(lines.iter().all(|line| line["text"] == "told"));
+        assert_eq!((&lines[0]["item"], &seen["turns"]), (&"i3".into(), &serde_json::json!([])));
+        let seen = serde_json::to_value(feed.snapshot(Role::Viewer)).unwrap();
+        assert_eq!(seen, serde_json::json!({}));
+    }
+}

@@ -1,0 +1,231 @@
+//! DOOR to every request before anything else sees it: host, origin, session, then the rest of the
+//! house; and to every answer after it. It stands outside the Socket.IO layer, because that layer
+//! answers before the router and would let strangers past any check further in.
+
+use super::pairing::{Trust, Visitor};
+use super::rule;
+use super::socket::Hub;
+use super::stream::Peer;
+use crate::base::Clock;
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, StatusCode};
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tower::Service;
+
+/// A body that takes longer is given up.
+const BODY: Duration = Duration::from_secs(30);
+/// Different refused hosts and origins that are logged, once each.
+const LOGGED: usize = 64;
+/// Paths that anybody on the local network may ask for.
+const OPEN: [&str; 5] = ["/", "/healthz", "/api/pair", "/api/session", "/favicon.ico"];
+
+/// Stands before the house.
+pub(super) struct Guard {
+    pub(super) names: Vec<String>,
+    pub(super) trust: Trust,
+    pub(super) hub: Arc<Hub>,
+    pub(super) clock: Clock,
+    pub(super) logged: Mutex<BTreeSet<String>>,
+    pub(super) house: Router,
+}
+
+/// Why not.
+struct Refused(StatusCode, &'static str);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let no_store = [(header::CACHE_CONTROL, "no-store")];
+        (self.0, no_store, format!("{}\n", self.1)).into_response()
+    }
+}
+
+impl Guard {
+    /// Answers one request.
+    pub(super) async fn answer<B>(
+        &self,
+        mut request: Request<B>,
+        peer: Arc<Peer>,
+    ) -> Result<Response, Infallible>
+    where
+        B: axum::body::HttpBody<Data = axum::body::Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let mut response = match self.admit(&mut request, peer) {
+            Ok(visitor) => self.pass(request.map(Body::new), visitor).await,
+            Err(refused) => refused.into_response(),
+        };
+        for (name, value) in rule::HEADERS {
+            let name = HeaderName::from_static(name);
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        Ok(response)
+    }
+
+    /// Checks a request and notes whose it is.
+    fn admit<B>(
+        &self,
+        request: &mut Request<B>,
+        peer: Arc<Peer>,
+    ) -> Result<Option<Visitor>, Refused> {
+        let headers = request.headers();
+        let path = request.uri().path();
+        let host = one(headers, &header::HOST)
+            .filter(|host| rule::is_our_host(host, peer.local.ip(), &self.names))
+            .filter(|_| request.uri().authority().is_none());
+        let Some(host) = host else {
+            self.log_once("host", headers.get(header::HOST), &peer);
+            return Err(Refused(
+                StatusCode::MISDIRECTED_REQUEST,
+                "This speaker does not go by that name. Open its address, or add the name to panel.hosts.",
+            ));
+        };
+        if !is_our_page(headers, host, path) {
+            self.log_once("origin", headers.get(header::ORIGIN), &peer);
+            let words = "Requests from pages of other sites are refused.";
+            return Err(Refused(StatusCode::FORBIDDEN, words));
+        }
+        let visitor = self.visitor(headers);
+        if visitor.is_some() {
+            peer.trusted.store(true, Ordering::Relaxed);
+        }
+        let open = OPEN.contains(&path)
+            || path.starts_with("/assets/")
+            || (path == "/metrics" && peer.remote.ip().to_canonical().is_loopback());
+        if visitor.is_none() && !open {
+            let words = "Pair first: open the panel and type the code of \"grok-speaker pair\".";
+            return Err(Refused(StatusCode::UNAUTHORIZED, words));
+        }
+        if let Some(visitor) = &visitor
+            && is_engine(path)
+        {
+            self.engine(request, visitor, &peer)?;
+            request.extensions_mut().insert(visitor.clone());
+        } else if let Some(visitor) = &visitor {
+            request.extensions_mut().insert(visitor.clone());
+        }
+        request.extensions_mut().insert(peer);
+        Ok(visitor)
+    }
+
+    fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
+        token(headers, &self.trust.cookie())
+            .and_then(|token| self.trust.visitor(token, (self.clock)()))
+    }
+
+    /// An Engine.IO session belongs to the paired client that opened it.
+    fn engine<B>(
+        &self,
+        request: &Request<B>,
+        visitor: &Visitor,
+        peer: &Arc<Peer>,
+    ) -> Result<(), Refused> {
+        let query = request.uri().query().unwrap_or_default();
+        let Some(sid) = query.split('&').find_map(|pair| pair.strip_prefix("sid=")) else {
+            if self.hub.has_room(&visitor.session) {
+                return Ok(());
+            }
+            let words = "Too many panels of this browser.";
+            return Err(Refused(StatusCode::TOO_MANY_REQUESTS, words));
+        };
+        let upgrade = request.headers().contains_key(header::UPGRADE).then_some(peer);
+        let polls = request.method() == Method::GET && upgrade.is_none();
+        if self.hub.continues(sid, &visitor.session, polls, upgrade) {
+            return Ok(());
+        }
+        Err(Refused(StatusCode::BAD_REQUEST, r#"{"code":1,"message":"Session ID unknown"}"#))
+    }
+
+    /// Lets the house answer.
+    async fn pass(&self, request: Request<Body>, visitor: Option<Visitor>) -> Response {
+        let opens = is_engine(request.uri().path())
+            && !request.uri().query().unwrap_or_default().contains("sid=");
+        let writes = request.method() == Method::POST;
+        let mut house = self.house.clone();
+        let answer = house.call(request);
+        let response = if writes {
+            let Ok(answer) = tokio::time::timeout(BODY, answer).await else {
+                let words = "The request took too long.";
+                return Refused(StatusCode::REQUEST_TIMEOUT, words).into_response();
+            };
+            answer
+        } else {
+            answer.await
+        };
+        let Ok(response) = response;
+        match visitor {
+            Some(visitor) if opens && response.status() == StatusCode::OK => {
+                self.note(response, &visitor).await
+            }
+            Some(_) | None => response,
+        }
+    }
+
+    /// Reads the session id out of a polling handshake.
+    async fn note(&self, response: Response, visitor: &Visitor) -> Response {
+        const HANDSHAKE_MAX: usize = 4096;
+        let (head, body) = response.into_parts();
+        let Ok(bytes) = axum::body::to_bytes(body, HANDSHAKE_MAX).await else {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        let open = bytes.strip_prefix(b"0").unwrap_or_default();
+        let open = serde_json::from_slice::<serde_json::Value>(open).unwrap_or_default();
+        if let Some(sid) = open.get("sid").and_then(|sid| sid.as_str()) {
+            self.hub.opened(sid.to_owned(), visitor.session);
+        }
+        Response::from_parts(head, Body::from(bytes))
+    }
+
+    /// Once a name, so that an owner behind a proxy can see why, and nobody can flood the log.
+    fn log_once(&self, what: &str, value: Option<&HeaderValue>, peer: &Peer) {
+        let shown = value.map_or("none".into(), |v| String::from_utf8_lossy(v.as_bytes()));
+        let shown: String = shown.escape_debug().take(100).collect();
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.len() < LOGGED && logged.insert(format!("{what} {shown}")) {
+            log::warn!(address:% = peer.remote.ip(); "panel refused {what} {shown}");
+        }
+    }
+}
+
+/// The Socket.IO path as the library sees it; other spellings reach the router, which knows none.
+fn is_engine(path: &str) -> bool {
+    path.strip_prefix("/socket.io").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A header that must be there exactly once.
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut all = headers.get_all(name).iter();
+    let first = all.next()?;
+    all.next().is_none().then(|| first.to_str().ok()).flatten()
+}
+
+/// Whether a browser says that one of our own pages asks. A browser sends `Origin` with every
+/// WebSocket and every POST, and no cookie of ours along with what other sites ask for, because the
+/// cookie is `SameSite=Strict`; so a request without `Origin` is no browser's or harmless. Following
+/// a link to the front page is harmless too.
+fn is_our_page(headers: &HeaderMap, host: &str, path: &str) -> bool {
+    let origin = !headers.contains_key(header::ORIGIN)
+        || one(headers, &header::ORIGIN).is_some_and(|origin| rule::is_our_origin(origin, host));
+    let site = headers.get("sec-fetch-site").is_none_or(|site| {
+        path == "/" || [b"same-origin".as_slice(), b"none"].contains(&site.as_bytes())
+    });
+    origin && site
+}
+
+/// The session token in the cookies: 64 hexadecimal digits under our name.
+pub(super) fn token<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|cookies| cookies.to_str().ok())
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(known, value)| *known == name && value.len() == 64)
+        .map(|(_, value)| value)
+}

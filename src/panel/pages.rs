@@ -1,0 +1,156 @@
+//! DOOR to the plain HTTP side: the page and its files, pairing, health and metrics. The files are
+//! part of the program: no path of a request ever reaches the file system.
+
+use super::guard;
+use super::pairing::{Trust, Visitor};
+use crate::base::Clock;
+use axum::body::Body;
+use axum::extract::{Extension, Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+
+/// Longest pairing request in bytes.
+const PAIR_MAX: usize = 1024;
+/// How long a browser keeps the cookie: as long as the session lives unused.
+const COOKIE_S: u64 = super::trust::IDLE.as_secs();
+
+/// Says in one word why the speaker does not hear.
+pub(super) type Health = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
+/// Prometheus text.
+pub(super) type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the answers are made of.
+#[derive(Clone)]
+pub(super) struct Sources {
+    pub(super) trust: Trust,
+    pub(super) clock: Clock,
+    pub(super) health: Health,
+    pub(super) metrics: Metrics,
+}
+
+/// A file of the page, compressed where that helps.
+struct File {
+    name: &'static str,
+    kind: &'static str,
+    plain: &'static [u8],
+}
+
+const INDEX: &[u8] = include_bytes!("../../web/dist/index.html");
+
+const FILES: [File; 2] = [
+    File {
+        name: "panel.js",
+        kind: "text/javascript; charset=utf-8",
+        plain: include_bytes!("../../web/dist/assets/panel.js"),
+    },
+    File {
+        name: "panel.css",
+        kind: "text/css; charset=utf-8",
+        plain: include_bytes!("../../web/dist/assets/panel.css"),
+    },
+];
+
+/// The routes, without any guard.
+pub(super) fn router(sources: Sources) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/assets/{name}", get(asset))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics))
+        .route("/api/pair", post(pair))
+        .route("/api/session", get(session))
+        .with_state(sources)
+}
+
+async fn index() -> Response {
+    let headers =
+        [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, INDEX).into_response()
+}
+
+async fn asset(Path(name): Path<String>) -> Response {
+    let Some(file) = FILES.iter().find(|file| file.name == name) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let headers = [(header::CONTENT_TYPE, file.kind), (header::CACHE_CONTROL, "no-cache")];
+    (headers, file.plain).into_response()
+}
+
+async fn healthz(State(sources): State<Sources>) -> Response {
+    let headers = [(header::CACHE_CONTROL, "no-store")];
+    match (sources.health)() {
+        Ok(()) => (headers, "ok").into_response(),
+        Err(word) => (StatusCode::SERVICE_UNAVAILABLE, headers, word).into_response(),
+    }
+}
+
+async fn metrics(State(sources): State<Sources>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, (sources.metrics)()).into_response()
+}
+
+#[derive(Deserialize)]
+struct Pair {
+    code: String,
+    #[serde(default)]
+    name: String,
+}
+
+async fn pair(State(sources): State<Sources>, body: Body) -> Response {
+    let no_store = [(header::CACHE_CONTROL, "no-store")];
+    let refuse = |status: StatusCode, words: &str| {
+        (status, no_store.clone(), Json(json!({"error": words}))).into_response()
+    };
+    let Ok(bytes) = axum::body::to_bytes(body, PAIR_MAX).await else {
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, "the request is longer than 1 KiB");
+    };
+    let Ok(Pair { code, name }) = serde_json::from_slice(&bytes) else {
+        return refuse(StatusCode::FORBIDDEN, r#"send {"code":"123456","name":"..."}"#);
+    };
+    match sources.trust.pair(&code, &name, (sources.clock)()) {
+        Ok(paired) => {
+            log::info!(role = paired.role.word(); "a panel was paired");
+            let cookie = cookie(&sources.trust, &paired.token);
+            let body = Json(json!({"role": paired.role, "csrf": paired.csrf}));
+            (no_store, [(header::SET_COOKIE, cookie)], body).into_response()
+        }
+        Err(denied) => {
+            log::warn!("pairing refused: {denied}");
+            refuse(StatusCode::FORBIDDEN, &denied.to_string())
+        }
+    }
+}
+
+/// Says who asks, and lets the cookie live on.
+async fn session(
+    State(sources): State<Sources>,
+    visitor: Option<Extension<Visitor>>,
+    headers: HeaderMap,
+) -> Response {
+    let no_store = [(header::CACHE_CONTROL, "no-store")];
+    let name = sources.trust.cookie();
+    match (visitor, guard::token(&headers, &name)) {
+        (Some(Extension(visitor)), Some(token)) => {
+            let cookie = cookie(&sources.trust, token);
+            let body = Json(json!({"role": visitor.role, "csrf": visitor.csrf}));
+            (no_store, [(header::SET_COOKIE, cookie)], body).into_response()
+        }
+        (Some(_) | None, _) => {
+            let body = Json(json!({"error": "not paired"}));
+            (StatusCode::UNAUTHORIZED, no_store, body).into_response()
+        }
+    }
+}
+
+fn cookie(trust: &Trust, token: &str) -> String {
+    let name = trust.cookie();
+    format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={COOKIE_S}")
+}

@@ -1,0 +1,378 @@
+//! DOOR to randomness, hashing and the file of paired clients. What is decided is decided in
+//! `trust`; here are its tokens and its memory on disk.
+
+use super::trust::{Code, Denied, Ledger, Opener, Role, SESSIONS, Session, TokenHash};
+use crate::base::unit::Moment;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+
+/// Wall clock in seconds since 1970, as good as the board has it.
+pub type Wall = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// File of the paired clients in the state directory.
+const FILE: &str = "sessions.json";
+/// A larger file was not written by us: 25 sessions are below 10 kB.
+const FILE_MAX: u64 = 256 * 1024;
+
+/// Who may use the panel. Shared by the panel thread (pairs, checks) and the control socket (opens
+/// windows); a lock is held for microseconds only.
+#[derive(Clone)]
+pub struct Trust(Arc<Inner>);
+
+struct Inner {
+    ledger: Mutex<Ledger>,
+    /// Makes the cookie's name differ between two speakers on one host name.
+    device: String,
+    file: PathBuf,
+    wall: Wall,
+    set_aside: Option<String>,
+    clients: AtomicUsize,
+    panics: AtomicUsize,
+}
+
+impl std::fmt::Debug for Trust {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trust").field("file", &self.0.file).finish_non_exhaustive()
+    }
+}
+
+/// The file as written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    device: String,
+    sessions: Vec<Session>,
+}
+
+/// A session that has just been made.
+#[derive(Debug)]
+pub(super) struct Paired {
+    /// For the cookie; nowhere else.
+    pub(super) token: String,
+    pub(super) role: Role,
+    pub(super) csrf: String,
+}
+
+/// Whose request this is.
+#[derive(Debug, Clone)]
+pub(super) struct Visitor {
+    pub(super) session: TokenHash,
+    pub(super) role: Role,
+    /// What the page must say again inside Socket.IO, where only our own page can have read it.
+    pub(super) csrf: String,
+}
+
+impl Trust {
+    /// With the clients paired in earlier runs. A file that cannot be understood is set aside
+    /// ([`Trust::set_aside`] says so); a directory that cannot be written keeps pairings in memory.
+    pub fn open(state_dir: &Path, wall: Wall) -> Self {
+        let file = state_dir.join(FILE);
+        let (stored, set_aside) = match load(&file) {
+            Ok(stored) => (stored, None),
+            Err(why) => (None, Some(put_aside(&file, &why))),
+        };
+        let fresh = stored.is_none();
+        let stored =
+            stored.unwrap_or_else(|| Stored { device: hex(&random::<4>()), sessions: Vec::new() });
+        let trust = Self(Arc::new(Inner {
+            ledger: Mutex::new(Ledger::new(stored.sessions)),
+            device: stored.device,
+            file,
+            wall,
+            set_aside,
+            clients: AtomicUsize::new(0),
+            panics: AtomicUsize::new(0),
+        }));
+        if fresh {
+            trust.store();
+        }
+        trust
+    }
+
+    /// For a person: which file was set aside at the start and why.
+    pub fn set_aside(&self) -> Option<&str> {
+        self.0.set_aside.as_deref()
+    }
+
+    /// Opens a pairing window for somebody at the device (command or button) and says the code.
+    pub fn open_window(&self, role: Role, now: Moment) -> Code {
+        let number = code();
+        match self.ledger().open_window(Opener::Local, role, number, now) {
+            Ok(code) => code,
+            // Never for a local opener; a code that is not good for anything is a safe answer.
+            Err(_) => Code { number, role, until: now },
+        }
+    }
+
+    /// Live panels.
+    pub fn clients(&self) -> usize {
+        self.0.clients.load(Ordering::Relaxed)
+    }
+
+    /// Paired clients, live or not.
+    pub fn paired(&self) -> usize {
+        self.ledger().sessions().len()
+    }
+
+    /// Panics in the panel since the start; each cost one connection.
+    pub fn panics(&self) -> usize {
+        self.0.panics.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_clients(&self, live: usize) {
+        self.0.clients.store(live, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_panic(&self) {
+        self.0.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Name of the session cookie.
+    pub(super) fn cookie(&self) -> String {
+        format!("spk_{}", self.0.device)
+    }
+
+    /// Makes a session for whoever knows the code.
+    pub(super) fn pair(&self, code: &str, name: &str, now: Moment) -> Result<Paired, Denied> {
+        let token = hex(&random::<32>());
+        let role = {
+            let mut ledger = self.ledger();
+            let role = ledger.claim(code, now)?;
+            ledger.add(hash(&token), name, role, now, (self.0.wall)());
+            role
+        };
+        self.store();
+        let csrf = csrf(&token);
+        Ok(Paired { token, role, csrf })
+    }
+
+    /// Whose cookie this is. Compares with every stored hash, each in the same time.
+    pub(super) fn visitor(&self, token: &str, now: Moment) -> Option<Visitor> {
+        let session = hash(token);
+        let (role, stale) = {
+            let mut ledger = self.ledger();
+            let mut found = u32::MAX;
+            for (index, known) in (0..).zip(ledger.sessions()) {
+                let same: Choice = known.token.0.ct_eq(&session.0);
+                found.conditional_assign(&index, same);
+            }
+            ledger.touch(usize::try_from(found).ok()?, now, (self.0.wall)())?
+        };
+        if stale {
+            self.store();
+        }
+        Some(Visitor { session, role, csrf: csrf(token) })
+    }
+
+    /// Whether this client is still paired; a live panel counts as use.
+    pub(super) fn alive(&self, session: &TokenHash, now: Moment) -> bool {
+        let touched = {
+            let mut ledger = self.ledger();
+            let index = ledger.sessions().iter().position(|known| known.token == *session);
+            index.and_then(|index| ledger.touch(index, now, (self.0.wall)()))
+        };
+        if touched.is_some_and(|(_, stale)| stale) {
+            self.store();
+        }
+        touched.is_some()
+    }
+
+    fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
+        // A panic elsewhere leaves a whole table behind: every change is one push or remove.
+        self.0.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the table; only the panel thread does after the start. The lock is not held
+    /// meanwhile: a memory card may take its time.
+    fn store(&self) {
+        let stored =
+            Stored { device: self.0.device.clone(), sessions: self.ledger().sessions().to_vec() };
+        let text = serde_json::to_vec_pretty(&stored).unwrap_or_default();
+        if let Err(error) = replace(&self.0.file, &text) {
+            log::warn!(
+                file:% = self.0.file.display(), error:%;
+                "paired clients could not be stored; they must pair again after a restart"
+            );
+        }
+    }
+}
+
+/// Whether a page said the word that only our own page can know.
+pub(super) fn same(a: &str, b: &str) -> bool {
+    a.as_bytes().ct_eq(b.as_bytes()).into()
+}
+
+/// `None` when there is no file yet.
+fn load(file: &Path) -> Result<Option<Stored>, String> {
+    match std::fs::metadata(file) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e.to_string()),
+        Ok(facts) if facts.len() > FILE_MAX => return Err(format!("{} bytes", facts.len())),
+        Ok(_) => {}
+    }
+    let bytes = std::fs::read(file).map_err(|e| e.to_string())?;
+    let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
+    let id = stored.device.as_bytes();
+    if id.len() != 8 || !id.iter().all(u8::is_ascii_hexdigit) || stored.sessions.len() > SESSIONS {
+        return Err("a value is out of range".to_owned());
+    }
+    Ok(Some(stored))
+}
+
+fn put_aside(file: &Path, why: &str) -> String {
+    let aside = file.with_extension("json.bad");
+    let moved = std::fs::rename(file, &aside);
+    let fate = moved.map_or_else(
+        |e| format!("could not be set aside ({e})"),
+        |()| format!("was set aside as {}", aside.display()),
+    );
+    format!("{} is unreadable ({why}) and {fate}; panels must pair again", file.display())
+}
+
+/// The old file or the new one, whatever happens in between; readable by us only.
+fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let dir = file.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir)?;
+    let fresh = file.with_extension("json.new");
+    let _ = std::fs::remove_file(&fresh);
+    let mut out =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    out.write_all(bytes)?;
+    out.sync_all()?;
+    std::fs::rename(&fresh, file)?;
+    std::fs::File::open(dir)?.sync_all()
+}
+
+fn hash(token: &str) -> TokenHash {
+    TokenHash(Sha256::digest(token.as_bytes()).into())
+}
+
+/// Follows from the token, but not from the stored hash.
+fn csrf(token: &str) -> String {
+    let mut sum = Sha256::new();
+    sum.update(b"csrf\0");
+    sum.update(token.as_bytes());
+    hex(&sum.finalize()[..16])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[expect(clippy::expect_used, reason = "without randomness no token may be made; the panel ends")]
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system has a source of randomness");
+    bytes
+}
+
+/// A number nobody can have been told.
+pub(super) fn any_u32() -> u32 {
+    u32::from_le_bytes(random())
+}
+
+/// Six digits, each equally likely.
+fn code() -> u32 {
+    const CODES: u32 = 1_000_000;
+    loop {
+        let any = any_u32();
+        if any < u32::MAX - u32::MAX % CODES {
+            return any % CODES;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A directory of its own for one test, removed afterwards.
+    struct Dir(PathBuf);
+
+    impl Dir {
+        fn new() -> Self {
+            Self(std::env::temp_dir().join(format!("panel-{}", hex(&random::<8>()))))
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn open(dir: &Dir) -> Trust {
+        Trust::open(&dir.0, Arc::new(|| 1_800_000_000))
+    }
+
+    #[test]
+    fn only_hashes_are_stored_readable_by_us_and_outlive_a_restart() {
+        let dir = Dir::new();
+        let trust = open(&dir);
+        let code = trust.open_window(Role::Controller, Moment::ZERO).to_string();
+        let paired = trust.pair(&code, "phone", Moment::ZERO).unwrap();
+        let file = dir.0.join(FILE);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(!text.contains(&paired.token) && !text.contains(&paired.csrf));
+        assert!(text.contains(&hash(&paired.token).to_string()));
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+        let later = open(&dir);
+        assert_eq!(later.set_aside(), None);
+        assert_eq!(later.cookie(), trust.cookie());
+        let visitor = later.visitor(&paired.token, Moment::ZERO).unwrap();
+        assert_eq!((visitor.role, visitor.csrf), (Role::Controller, paired.csrf));
+        assert!(later.visitor("", Moment::ZERO).is_none());
+        assert!(later.visitor(&hash(&paired.token).to_string(), Moment::ZERO).is_none());
+    }
+
+    #[test]
+    fn a_bad_file_is_set_aside_and_said() {
+        let whole = r#"{"device":"0123abcd","sessions":[]}"#;
+        for bad in [
+            "",
+            "\0\0\0\0",
+            &whole[..20],
+            r#"{"device":"../../etc","sessions":[]}"#,
+            r#"{"device":"0123abcd","sessions":[{"token":"ab"}]}"#,
+            r#"{"device":"0123abcd","sessions":7}"#,
+            &" ".repeat(300_000),
+        ] {
+            let dir = Dir::new();
+            std::fs::create_dir_all(&dir.0).unwrap();
+            std::fs::write(dir.0.join(FILE), bad).unwrap();
+            let trust = open(&dir);
+            let words = trust.set_aside().unwrap();
+            assert!(words.contains("sessions.json.bad"), "{words}");
+            assert_eq!(std::fs::read_to_string(dir.0.join("sessions.json.bad")).unwrap(), bad);
+            assert_eq!(trust.paired(), 0);
+            assert_eq!(open(&dir).set_aside(), None);
+        }
+    }
+
+    #[test]
+    fn without_a_place_to_write_pairing_works_until_the_restart() {
+        let trust = Trust::open(Path::new("/proc/nowhere"), Arc::new(|| 0));
+        let code = trust.open_window(Role::Admin, Moment::ZERO).to_string();
+        let paired = trust.pair(&code, "x", Moment::ZERO).unwrap();
+        assert!(trust.visitor(&paired.token, Moment::ZERO).is_some());
+    }
+
+    #[test]
+    fn codes_and_tokens_differ() {
+        let codes: std::collections::BTreeSet<_> = (0..100).map(|_| code()).collect();
+        assert!(codes.len() > 90 && codes.iter().all(|c| *c < 1_000_000));
+        assert!(same("abc", "abc") && !same("abc", "abd") && !same("abc", "ab"));
+    }
+}

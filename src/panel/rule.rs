@@ -1,0 +1,174 @@
+//! Which requests are listened to at all: source address, host, origin; and what every answer
+//! carries. Pure: addresses are data here.
+
+use std::net::IpAddr;
+
+/// Headers of every answer. Nothing of the page may come from elsewhere, nothing inline runs, and
+/// no other page may frame it.
+pub const HEADERS: [(&str, &str); 7] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+         connect-src 'self'; font-src 'self'; media-src 'self' blob:; manifest-src 'self'; \
+         worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "microphone=(self), camera=(), geolocation=()"),
+];
+
+/// Whether an address is of this machine or of a local network: loopback, private (RFC 1918),
+/// shared (RFC 6598), link-local or unique local.
+pub fn is_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+/// What counts as one neighbour: an IPv4 address, or the /64 an IPv6 address lies in, because a
+/// neighbour can take as many of those as it likes.
+pub fn neighbour(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) if !v6.is_unicast_link_local() => {
+            IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into())
+        }
+        other @ (IpAddr::V4(_) | IpAddr::V6(_)) => other,
+    }
+}
+
+/// Whether a `Host` header names this device: the very address the connection came in on, a name
+/// of `names`, or `localhost` on loopback. An attacker's name that resolves to us (DNS rebinding)
+/// does not. Names are compared as browsers send them: lower case, no final dot, no user, no zone.
+pub fn is_our_host(host: &str, local: IpAddr, names: &[String]) -> bool {
+    let (name, port) = if let Some(rest) = host.strip_prefix('[') {
+        let Some((inside, after)) = rest.split_once(']') else { return false };
+        let Ok(address) = inside.parse() else { return false };
+        return is_port(after) && IpAddr::V6(address).to_canonical() == local.to_canonical();
+    } else {
+        host.split_at(host.find(':').unwrap_or(host.len()))
+    };
+    if !is_port(port) {
+        return false;
+    }
+    if let Ok(address) = name.parse::<std::net::Ipv4Addr>() {
+        return IpAddr::V4(address) == local.to_canonical();
+    }
+    (name == "localhost" && local.to_canonical().is_loopback())
+        || names.iter().any(|known| known == name)
+}
+
+/// Nothing, or `:` and a port number.
+fn is_port(text: &str) -> bool {
+    text.is_empty()
+        || text
+            .strip_prefix(':')
+            .is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u16>().is_ok())
+}
+
+/// Whether a page of `origin` is our own page under the accepted `host`. `null` is not.
+pub fn is_our_origin(origin: &str, host: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(host))
+}
+
+/// Names under which the device is reached: its host name, the same with `.local`, and what the
+/// owner added; lower case, without a port.
+pub fn names(hostname: Option<&str>, added: &[String]) -> Vec<String> {
+    let own = hostname.map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty());
+    own.iter()
+        .flat_map(|name| [name.clone(), format!("{name}.local")])
+        .chain(added.iter().map(|name| name.to_ascii_lowercase()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn only_neighbours_are_heard() {
+        for near in ["127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.1.9", "169.254.7.7"] {
+            assert!(is_local(ip(near)), "{near}");
+        }
+        for near in ["100.64.0.1", "::1", "fe80::1", "fd00::5", "::ffff:192.168.0.2"] {
+            assert!(is_local(ip(near)), "{near}");
+        }
+        for far in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2001:db8::1", "::ffff:1.1.1.1"] {
+            assert!(!is_local(ip(far)), "{far}");
+        }
+    }
+
+    #[test]
+    fn a_subnet_is_one_neighbour() {
+        assert_eq!(neighbour(ip("fd00::1:2")), neighbour(ip("fd00::ffff:1:2:3")));
+        assert_ne!(neighbour(ip("fd00::1")), neighbour(ip("fd00:0:0:1::1")));
+        assert_ne!(neighbour(ip("fe80::1")), neighbour(ip("fe80::2")));
+        assert_eq!(neighbour(ip("::ffff:10.0.0.1")), ip("10.0.0.1"));
+    }
+
+    #[test]
+    fn hosts() {
+        let names = names(Some("Speaker\n"), &["Panel.Lan".into()]);
+        let lan = ip("192.168.1.5");
+        for good in ["192.168.1.5", "192.168.1.5:8080", "speaker", "speaker.local:80", "panel.lan"]
+        {
+            assert!(is_our_host(good, lan, &names), "{good}");
+        }
+        for bad in [
+            "evil.example",
+            "192.168.1.6",
+            "localhost",
+            "SPEAKER",
+            "speaker.",
+            "u@speaker",
+            "speaker:80:80",
+            "speaker:",
+            "speaker:99999",
+            "speaker:+80",
+            "192.168.1.5.",
+            "0xc0a80105",
+            "3232235781",
+            "[192.168.1.5]",
+            "",
+            "[",
+        ] {
+            assert!(!is_our_host(bad, lan, &names), "{bad}");
+        }
+        assert!(is_our_host("localhost:8080", ip("127.0.0.1"), &names));
+        assert!(is_our_host("[fe80::1]:8080", ip("fe80::1"), &names));
+        assert!(!is_our_host("[fe80::1%25eth0]:8080", ip("fe80::1"), &names));
+        assert!(!is_our_host("[fe80::2]", ip("fe80::1"), &names));
+        assert!(is_our_host("10.0.0.1", ip("::ffff:10.0.0.1"), &names));
+    }
+
+    #[test]
+    fn origins() {
+        assert!(is_our_origin("http://speaker.local:8080", "speaker.local:8080"));
+        assert!(is_our_origin("https://speaker.local", "speaker.local"));
+        for bad in [
+            "null",
+            "",
+            "http://evil.example",
+            "http://speaker.local",
+            "http://speaker.local:80801",
+            "http://speaker.local:8080/",
+            "http://u@speaker.local:8080",
+            "ftp://speaker.local:8080",
+        ] {
+            assert!(!is_our_origin(bad, "speaker.local:8080"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! DOOR to Socket.IO: who is connected, what comes in, what goes out. Everything here is done in
+//! one go under one lock, on one thread; nothing waits for a peer.
+
+use super::ask::{self, Ask, Verdict};
+use super::client::{Client, Gone, Slice, reply};
+use super::event::{Answer, Audio, ClientId, Command, Event, Request};
+use super::feed::Feed;
+use super::pairing::{self, Trust, Visitor};
+use super::stream::Peer;
+use super::trust::TokenHash;
+use crate::base::Clock;
+use crate::base::unit::Moment;
+use serde::Deserialize;
+use serde_json::Value;
+use socketioxide::extract::{AckSender, Event as Name, SocketRef, TryData};
+use socketioxide::handler::ConnectHandler;
+use socketioxide::layer::SocketIoLayer;
+use socketioxide::{ParserConfig, SocketIo};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+
+/// Largest message, both transports: the longest typed turn with room to spare.
+const MESSAGE_MAX: usize = 64 * 1024;
+/// A live client is heard at least this often ...
+const PING: Duration = Duration::from_secs(8);
+/// ... and answers within this.
+const PONG: Duration = Duration::from_secs(6);
+/// Silent for longer than both, it is gone, whatever the library believes.
+const SILENCE: Duration = Duration::from_secs(16);
+/// From the Engine.IO handshake to the Socket.IO one.
+const CONNECT: Duration = Duration::from_secs(5);
+/// A session without a Socket.IO socket is forgotten after this.
+const UNUSED: Duration = Duration::from_secs(10);
+/// Time for the last packet to leave before the connection is cut.
+const GRACE: Duration = Duration::from_millis(500);
+/// Samples in one piece of sound: 200 ms at 24 kHz, so that several fit into one polling answer.
+const PIECE: usize = 4800;
+/// Releases of the talk button that found the host's queue full; one client holds one button.
+const OWED: usize = 64;
+
+/// One Engine.IO session.
+struct Link {
+    session: TokenHash,
+    opened: Moment,
+    /// Last HTTP request of it.
+    heard: Moment,
+    /// Its WebSocket.
+    peer: Option<Arc<Peer>>,
+    client: Option<ClientId>,
+    /// When it is to be cut.
+    end: Option<Moment>,
+}
+
+struct State {
+    feed: Feed,
+    clients: BTreeMap<ClientId, Client>,
+    links: BTreeMap<String, Link>,
+    next_client: u64,
+    next_request: u64,
+    next_slice: u64,
+    owed: Vec<Request>,
+}
+
+/// The panels and what they are told.
+pub(super) struct Hub {
+    state: Mutex<State>,
+    trust: Trust,
+    clock: Clock,
+    requests: Sender<Request>,
+    build: String,
+    max_per_session: usize,
+}
+
+/// What a page says when it connects.
+#[derive(Debug, Default, Deserialize)]
+struct Auth {
+    #[serde(default)]
+    csrf: String,
+    #[serde(default)]
+    seq: Option<Value>,
+}
+
+impl Hub {
+    pub(super) fn new(
+        trust: Trust,
+        clock: Clock,
+        requests: Sender<Request>,
+        build: String,
+        max_per_session: usize,
+    ) -> Arc<Self> {
+        let state = Mutex::new(State {
+            // Far from the numbers of any earlier run, and exact in a page's 53-bit integers.
+            feed: Feed::new(u64::from(pairing::any_u32()) << 16),
+            clients: BTreeMap::new(),
+            links: BTreeMap::new(),
+            next_client: 1,
+            next_request: 1,
+            next_slice: 1,
+            owed: Vec::new(),
+        });
+        Arc::new(Self { state, trust, clock, requests, build, max_per_session })
+    }
+
+    /// The Socket.IO layer with every limit set.
+    pub(super) fn layer(self: &Arc<Self>) -> (SocketIoLayer, SocketIo) {
+        let parser = ParserConfig::common()
+            .max_incoming_binaries(0)
+            .max_incoming_binary_buf_size(0)
+            .packet_completion_timeout(CONNECT);
+        let (layer, io) = SocketIo::builder()
+            .req_path("/socket.io")
+            .ping_interval(PING)
+            .ping_timeout(PONG)
+            .connect_timeout(CONNECT)
+            .upgrade_timeout(CONNECT)
+            .max_buffer_size(128)
+            .max_payload(MESSAGE_MAX as u64)
+            .ws_max_message_size(MESSAGE_MAX)
+            .ws_max_frame_size(MESSAGE_MAX)
+            .with_parser(parser)
+            .build_layer();
+        let hub = self.clone();
+        let joined = move |socket: SocketRef, TryData(auth): TryData<Auth>| {
+            let hub = hub.clone();
+            async move { hub.joined(socket, auth.unwrap_or_default()) }
+        };
+        io.ns("/", joined.with(check));
+        (layer, io)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn joined(self: &Arc<Self>, socket: SocketRef, auth: Auth) {
+        let Some(visitor) = socket.req_parts().extensions.get::<Visitor>().cloned() else {
+            return;
+        };
+        let now = (self.clock)();
+        let seq = auth.seq.as_ref().and_then(Value::as_u64);
+        let mut state = self.lock();
+        let id = ClientId(state.next_client);
+        state.next_client += 1;
+        self.listen(&socket, id);
+        let sid = socket.id.to_string();
+        let peer = socket.req_parts().extensions.get::<Arc<Peer>>().cloned();
+        let link = state.links.entry(sid).or_insert(Link {
+            session: visitor.session,
+            opened: now,
+            heard: now,
+            peer,
+            client: None,
+            end: None,
+        });
+        (link.client, link.end) = (Some(id), None);
+        let mine = |c: &&Client| c.visitor.session == visitor.session;
+        let live = state.clients.values().filter(mine).count();
+        if live >= self.max_per_session
+            && let Some(oldest) = state.clients.values().find(mine).map(|c| c.id)
+        {
+            self.expel(&mut state, oldest, Gone("a newer panel of the same browser"));
+        }
+        match Client::greet(id, socket, visitor, seq, (&state.feed, &self.build, now)) {
+            Ok(client) => {
+                state.clients.insert(id, client);
+                self.pump(&mut state);
+            }
+            Err(gone) => log::debug!(client = id.0; "panel left: {}", gone.0),
+        }
+        self.trust.count_clients(state.clients.len());
+    }
+
+    /// Registers what a socket may say.
+    fn listen(self: &Arc<Self>, socket: &SocketRef, id: ClientId) {
+        for (event, _) in ask::ASKS {
+            let hub = self.clone();
+            socket.on(event, move |TryData(payload): TryData<Value>, ack: AckSender| {
+                let hub = hub.clone();
+                async move { hub.heard(id, event, &payload.unwrap_or_default(), ack) }
+            });
+        }
+        let hub = self.clone();
+        socket.on_fallback(move |Name(event): Name, ack: AckSender| {
+            let hub = hub.clone();
+            async move { hub.unknown(id, &event, ack) }
+        });
+        let hub = self.clone();
+        socket.on_disconnect(move || {
+            let hub = hub.clone();
+            async move { hub.left(id) }
+        });
+    }
+
+    /// One event of a client.
+    fn heard(&self, id: ClientId, event: &'static str, payload: &Value, ack: AckSender) {
+        let now = (self.clock)();
+        let mut state = self.lock();
+        let seq = state.feed.seq();
+        let Some(client) = state.clients.get_mut(&id) else { return };
+        match client.pace.event(now) {
+            Verdict::Pass => {}
+            Verdict::Refuse => {
+                return reply(ack, seq, Err(ask::refusal("limit", "too many events a second")));
+            }
+            Verdict::Close => return self.expel(&mut state, id, Gone("a flood of events")),
+        }
+        match ask::parse(event, client.role(), payload) {
+            Err(refusal) => reply(ack, seq, Err(refusal)),
+            Ok(Ask::Listen { on }) => {
+                client.listening = on;
+                reply(ack, seq, Ok(()));
+            }
+            Ok(Ask::Command(command)) => self.forward(&mut state, id, command, ack),
+        }
+    }
+
+    /// Hands a command to the host; its answer comes back as [`Event::Answer`].
+    fn forward(&self, state: &mut State, client: ClientId, command: Command, ack: AckSender) {
+        let seq = state.feed.seq();
+        let id = state.next_request;
+        state.next_request += 1;
+        let Some(asker) = state.clients.get_mut(&client) else { return };
+        let busy = || Err(ask::refusal("busy", "the speaker has too much to do; try again"));
+        if let Err(ack) = asker.wait(id, ack, (self.clock)()) {
+            return reply(ack, seq, busy());
+        }
+        if let Command::Talk { on } = command {
+            asker.talking = on;
+        }
+        let request = Request { client, id, command };
+        if self.requests.try_send(request).is_err() {
+            asker.answer(seq, Answer { client, id, result: busy() });
+        }
+    }
+
+    fn unknown(&self, id: ClientId, event: &str, ack: AckSender) {
+        let mut state = self.lock();
+        let seq = state.feed.seq();
+        let Some(client) = state.clients.get_mut(&id) else { return };
+        if client.pace.unknown() == Verdict::Close {
+            return self.expel(&mut state, id, Gone("too many unknown events"));
+        }
+        let shown: String = event.chars().filter(|c| !c.is_control()).take(60).collect();
+        reply(ack, seq, Err(ask::refusal("unsupported", format!("there is no event {shown}"))));
+    }
+
+    /// The library says the socket is gone.
+    fn left(&self, id: ClientId) {
+        let mut state = self.lock();
+        if state.clients.contains_key(&id) {
+            self.expel(&mut state, id, Gone("disconnected"));
+        }
+    }
+
+    /// Forgets a client at once, releases the talk button it held, and ends its connection.
+    fn expel(&self, state: &mut State, id: ClientId, gone: Gone) {
+        let Some(client) = state.clients.remove(&id) else { return };
+        log::debug!(client = id.0; "panel left: {}", gone.0);
+        if client.talking && state.owed.len() < OWED {
+            let request = Request {
+                client: id,
+                id: state.next_request,
+                command: Command::Talk { on: false },
+            };
+            state.next_request += 1;
+            state.owed.push(request);
+            self.pay(state);
+        }
+        if let Some(link) = state.links.get_mut(&client.sid) {
+            link.end = Some((self.clock)() + GRACE);
+        }
+        client.leave();
+        self.trust.count_clients(state.clients.len());
+    }
+
+    /// Sends what the host had no room for.
+    fn pay(&self, state: &mut State) {
+        while let Some(request) = state.owed.first() {
+            if self.requests.try_send(request.clone()).is_err() {
+                break;
+            }
+            state.owed.remove(0);
+        }
+    }
+
+    /// Something happened in the speaker.
+    pub(super) fn tell(&self, event: Event) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        match event {
+            Event::State(news) => state.feed.state(news),
+            Event::Transcript(line) => {
+                if line.interrupted {
+                    state.clients.values_mut().for_each(|client| client.flush(&line.item));
+                }
+                state.feed.transcript(line);
+            }
+            Event::Turn(turn) => state.feed.turn(turn),
+            Event::Notice(notice) => state.feed.notice(&notice),
+            Event::Audio(audio) => state.sound(&audio),
+            Event::Tick(tick) => {
+                let seq = state.feed.seq();
+                return state.clients.values().for_each(|client| client.tick(seq, &tick));
+            }
+            Event::Answer(answer) => {
+                let seq = state.feed.seq();
+                if let Some(client) = state.clients.get_mut(&answer.client) {
+                    client.answer(seq, answer);
+                }
+                return;
+            }
+        }
+        self.pump(state);
+    }
+
+    fn pump(&self, state: &mut State) {
+        let feed = &state.feed;
+        let gone: Vec<_> = state
+            .clients
+            .values_mut()
+            .filter_map(|client| client.pump(feed).err().map(|gone| (client.id, gone)))
+            .collect();
+        for (id, gone) in gone {
+            self.expel(state, id, gone);
+        }
+    }
+
+    /// Every 50 ms: who has taken what was in flight gets more, what is owed is paid.
+    pub(super) fn turn(&self) {
+        let now = (self.clock)();
+        let mut state = self.lock();
+        let state = &mut *state;
+        let seq = state.feed.seq();
+        for client in state.clients.values_mut() {
+            let peer = state.links.get(&client.sid).and_then(|link| link.peer.as_ref());
+            if !client.is_polling() && peer.is_some_and(|peer| !peer.is_blocked()) {
+                client.refill();
+            }
+            client.give_up(seq, now);
+        }
+        self.pay(state);
+        self.pump(state);
+        state.links.retain(|_, link| {
+            let over = link.end.is_some_and(|end| now >= end);
+            if over && let Some(peer) = &link.peer {
+                peer.cut();
+            }
+            !over
+        });
+    }
+
+    /// Every second: the silent, the revoked and the never connected go.
+    pub(super) fn sweep(&self) {
+        let now = (self.clock)();
+        let mut state = self.lock();
+        let heard = |client: &Client| {
+            let link = state.links.get(&client.sid)?;
+            let peer = link.peer.as_ref().filter(|_| !client.is_polling());
+            Some(peer.map_or(link.heard, |peer| peer.heard()))
+        };
+        let gone: Vec<_> = state
+            .clients
+            .values()
+            .filter_map(|client| {
+                let silent = heard(client).is_none_or(|heard| now.since(heard) > SILENCE);
+                let revoked = !self.trust.alive(&client.visitor.session, now);
+                let why = if silent { "silent" } else { "no longer paired" };
+                (silent || revoked).then_some((client.id, Gone(why)))
+            })
+            .collect();
+        for (id, gone) in gone {
+            self.expel(&mut state, id, gone);
+        }
+        state.links.retain(|_, link| {
+            link.client.is_some() || link.end.is_some() || now.since(link.opened) < UNUSED
+        });
+    }
+}
+
+impl State {
+    /// A slice for those who listen and for the one whose typed turn it answers.
+    fn sound(&mut self, audio: &Audio) {
+        let Self { clients, next_slice, .. } = self;
+        let ears = |c: &Client| c.listening || audio.to == Some(c.id);
+        if !clients.values().any(ears) {
+            return;
+        }
+        for piece in audio.pcm.chunks(PIECE) {
+            let slice = Arc::new(Slice::new(&audio.item, *next_slice, audio.rate, piece));
+            *next_slice += 1;
+            clients.values_mut().filter(|c| ears(c)).for_each(|client| client.hear(&slice));
+        }
+    }
+}
+
+/// For the guard: whose Engine.IO session is whose.
+impl Hub {
+    /// Whether this paired client may open one more.
+    pub(super) fn has_room(&self, session: &TokenHash) -> bool {
+        let state = self.lock();
+        let links = state.links.values().filter(|link| link.session == *session).count();
+        links < 2 * self.max_per_session
+    }
+
+    /// A polling handshake was answered.
+    pub(super) fn opened(&self, sid: String, session: TokenHash) {
+        let now = (self.clock)();
+        let link = Link { session, opened: now, heard: now, peer: None, client: None, end: None };
+        self.lock().links.insert(sid, link);
+    }
+
+    /// A request for an open session. False when it is not that client's own; `upgrade` is the
+    /// connection a WebSocket handshake came on.
+    pub(super) fn continues(
+        &self,
+        sid: &str,
+        session: &TokenHash,
+        polls: bool,
+        upgrade: Option<&Arc<Peer>>,
+    ) -> bool {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let Some(link) = state.links.get_mut(sid).filter(|link| link.session == *session) else {
+            return false;
+        };
+        link.heard = (self.clock)();
+        if let Some(peer) = upgrade {
+            link.peer = Some(peer.clone());
+        }
+        // A poll takes all that is in flight with it.
+        let client = link.client.and_then(|id| state.clients.get_mut(&id));
+        if let Some(client) = client.filter(|client| polls && client.is_polling()) {
+            client.refill();
+            let (id, result) = (client.id, client.pump(&state.feed));
+            if let Err(gone) = result {
+                self.expel(state, id, gone);
+            }
+        }
+        true
+    }
+}
+
+/// The second check, inside Socket.IO: the page must know the word that only our own page can read.
+async fn check(socket: SocketRef, TryData(auth): TryData<Auth>) -> Result<(), &'static str> {
+    let visitor = socket.req_parts().extensions.get::<Visitor>().ok_or("no session")?;
+    match auth {
+        Ok(auth) if pairing::same(&auth.csrf, &visitor.csrf) => Ok(()),
+        Ok(_) | Err(_) => Err("auth.csrf is missing or wrong: read it from /api/session"),
+    }
+}

@@ -1,0 +1,229 @@
+//! DOOR to the accepted TCP connection: counts it, knows when its peer was last heard and whether
+//! it takes what we write, and can be cut from outside.
+//!
+//! Why a stream of our own: the Socket.IO library waits in the middle of a write for a peer that
+//! has stopped reading, and then sees neither its own heartbeat nor a request to close. A stream
+//! that fails the write ends that wait.
+
+use super::rule;
+use crate::base::Clock;
+use crate::base::unit::Moment;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+/// The kernel gives up on a peer that acknowledges nothing for so long.
+const USER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Bytes the kernel holds for a slow reader; more would only be stale.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// What is known of one connection. Shared by its stream, the guard and the sweep.
+#[derive(Debug)]
+pub(super) struct Peer {
+    id: u64,
+    pub(super) remote: SocketAddr,
+    pub(super) local: SocketAddr,
+    /// A valid session was seen on it: it is not the first to make room.
+    pub(super) trusted: AtomicBool,
+    heard_us: AtomicU64,
+    blocked: AtomicBool,
+    cut: AtomicBool,
+    /// Tasks that wait on the stream: one reads, one writes.
+    wakers: Mutex<[Option<Waker>; 2]>,
+}
+
+impl Peer {
+    /// When its last byte came.
+    pub(super) fn heard(&self) -> Moment {
+        Moment::from_micros(self.heard_us.load(Ordering::Relaxed))
+    }
+
+    /// Whether the kernel takes no more bytes for it.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Makes every further read and write fail at once.
+    pub(super) fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+        let wakers = std::mem::take(&mut *lock(&self.wakers));
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// Remembers whom to wake when it is cut; says whether it already is.
+    fn waits(&self, side: usize, cx: &Context<'_>) -> bool {
+        if !self.cut.load(Ordering::Relaxed) {
+            let slot = &mut lock(&self.wakers)[side];
+            match slot {
+                Some(waker) => waker.clone_from(cx.waker()),
+                None => *slot = Some(cx.waker().clone()),
+            }
+        }
+        self.cut.load(Ordering::Relaxed)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// All open connections. A newcomer that finds the house full takes the place of the oldest one
+/// without a session, so that strangers can neither lock out nor push out a paired panel.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    max: usize,
+    max_per_address: usize,
+    next: AtomicU64,
+    peers: Mutex<BTreeMap<u64, Arc<Peer>>>,
+}
+
+impl Crowd {
+    pub(super) fn new(max: usize, max_per_address: usize) -> Self {
+        let peers = Mutex::default();
+        Self { max, max_per_address, next: AtomicU64::new(0), peers }
+    }
+
+    /// Takes a connection in, or drops it: from outside the local network, or no room.
+    pub(super) fn admit(self: &Arc<Self>, tcp: TcpStream, clock: &Clock) -> Option<Stream> {
+        let (remote, local) = (tcp.peer_addr().ok()?, tcp.local_addr().ok()?);
+        if !rule::is_local(remote.ip()) {
+            log::debug!(address:% = remote.ip(); "connection from outside the local network refused");
+            return None;
+        }
+        tune(&tcp);
+        let mut peers = lock(&self.peers);
+        let near = rule::neighbour(remote.ip());
+        let is_near = |peer: &Arc<Peer>| rule::neighbour(peer.remote.ip()) == near;
+        let from_near = peers.values().filter(|peer| is_near(peer)).count();
+        if from_near >= self.max_per_address {
+            make_room(&mut peers, is_near)?;
+        } else if peers.len() >= self.max {
+            make_room(&mut peers, |_| true)?;
+        }
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let peer = Arc::new(Peer {
+            id,
+            remote,
+            local,
+            trusted: AtomicBool::new(false),
+            heard_us: AtomicU64::new(clock().micros()),
+            blocked: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            wakers: Mutex::default(),
+        });
+        peers.insert(id, peer.clone());
+        Some(Stream { tcp, peer, crowd: self.clone(), clock: clock.clone() })
+    }
+}
+
+/// Cuts the oldest connection without a session among those that `may` go.
+fn make_room(peers: &mut BTreeMap<u64, Arc<Peer>>, may: impl Fn(&Arc<Peer>) -> bool) -> Option<()> {
+    let oldest =
+        peers.values().find(|peer| may(peer) && !peer.trusted.load(Ordering::Relaxed))?.clone();
+    peers.remove(&oldest.id);
+    oldest.cut();
+    Some(())
+}
+
+/// Small messages leave at once, a peer that is gone is noticed, a slow one shows early. A system
+/// that refuses one of these still serves.
+fn tune(tcp: &TcpStream) {
+    let _ = tcp.set_nodelay(true);
+    let socket = socket2::SockRef::from(tcp);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
+}
+
+/// A connection that can be watched and cut.
+pub(super) struct Stream {
+    tcp: TcpStream,
+    pub(super) peer: Arc<Peer>,
+    crowd: Arc<Crowd>,
+    clock: Clock,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        lock(&self.crowd.peers).remove(&self.peer.id);
+    }
+}
+
+fn was_cut() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "cut by the panel")
+}
+
+impl Stream {
+    /// Notes whether the kernel took what was written.
+    fn wrote<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.peer.blocked.store(result.is_pending(), Ordering::Relaxed);
+        result
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.peer.waits(0, cx) {
+            return Poll::Ready(Err(was_cut()));
+        }
+        let before = buf.filled().len();
+        let result = Pin::new(&mut this.tcp).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            this.peer.heard_us.store((this.clock)().micros(), Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.peer.waits(1, cx) {
+            return Poll::Ready(Err(was_cut()));
+        }
+        let result = Pin::new(&mut this.tcp).poll_write(cx, buf);
+        this.wrote(result)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().tcp).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.peer.waits(1, cx) {
+            return Poll::Ready(Err(was_cut()));
+        }
+        let result = Pin::new(&mut this.tcp).poll_write_vectored(cx, bufs);
+        this.wrote(result)
+    }
+}
