@@ -344,6 +344,16 @@ fn say(run: &Run, playout: &mut Playout, mut write: impl FnMut(&[f32]) -> bool) 
     }
 }
 
+/// Writes a whole 16-bit mono file.
+///
+/// # Errors
+/// [`WavError::Io`] when it cannot be written.
+pub fn write(path: &Path, rate: Rate, samples: &[f32]) -> Result<(), WavError> {
+    let mut recorder = Recorder::create(path, rate)?;
+    recorder.write(samples)?;
+    recorder.finish()
+}
+
 /// A WAV file whose header is true once a second and at the end.
 struct Recorder {
     path: PathBuf,

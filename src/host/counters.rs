@@ -39,6 +39,11 @@ impl Stage {
         Self::FirstAudioToSpeaker,
     ];
 
+    /// The stage of this name.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.word() == word)
+    }
+
     /// Value of the label `stage`.
     pub const fn word(self) -> &'static str {
         match self {

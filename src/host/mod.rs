@@ -3,9 +3,422 @@
 //! Runs on the main thread. Decides nothing about the conversation.
 
 pub mod clock;
+pub mod control;
 pub mod counters;
+pub mod demo;
+pub mod health;
 pub mod journal;
+pub mod listen;
+pub mod meter;
+pub mod outlet;
+pub mod panel;
+pub mod probe;
+pub mod pump;
+pub mod replay;
+pub mod standin;
 pub mod store;
+pub mod supervise;
 pub mod systemd;
+pub mod tally;
 pub mod telemetry;
 pub mod thread;
+
+use crate::audio::{self, Xruns, capture::Capture, playout};
+use crate::base::event::{Fault, Near};
+use crate::base::pulse::Pulse;
+use crate::base::ring::{Bell, Wait, periods};
+use crate::base::unit::Volume;
+use crate::config::key::{self, Found, KeyError, KeySources};
+use crate::config::{self, Config, ConfigError, Sources};
+use crate::conversation::journal::Line;
+use crate::conversation::{Conversation, Settings};
+use crate::grok::socket::{self, Socket};
+use crate::panel::Trust;
+use crate::speech;
+use anyhow::Context;
+use counters::Counters;
+use health::Health;
+use journal::Journal;
+use outlet::Outlet;
+use panel::PanelLine;
+use pump::{Onlooker, Pump};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use supervise::{Crew, Watched};
+use thread::{AsyncWait, CARD, FRONT_END, Granted, Priority, Worker};
+
+/// Version and commit-free build name, in `hello`, `status` and journals.
+pub const BUILD: &str = env!("CARGO_PKG_VERSION");
+
+/// Blocks between speech and main: 2 s, far beyond any stall of the main thread that is not a bug.
+/// When full the newest block is dropped and counted.
+const NEAR_BLOCKS: usize = 200;
+/// Periods and samples between the card threads and speech: 1.3 s of 48 kHz stereo, 85 ms of the
+/// widest card there is (8 channels at 192 kHz). When full the newest period becomes a gap.
+const PERIODS: usize = 512;
+const PERIOD_SAMPLES: usize = 131_072;
+/// Faults under way from the card threads: each is reported once a change, a handful at most.
+const FAULTS: usize = 64;
+
+/// Of what a person changed while it ran, in the state directory.
+const SETTINGS: &str = "settings.json";
+/// The last inputs before a bug, in the state directory; `replay` reads it.
+pub(crate) const FLIGHT: &str = "flight.jsonl";
+
+/// Our own bug: the process ends with status 70 and is started anew.
+#[derive(Debug, thiserror::Error)]
+#[error("internal error: {0}")]
+pub struct Bug(pub String);
+
+/// The exit status that says what kind of failure this is.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<ConfigError>() {
+        78
+    } else if error.is::<Bug>() {
+        70
+    } else {
+        1
+    }
+}
+
+/// `http://..` of the panel as a person types it.
+pub fn panel_url(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("http://{}:{}/", host_name(), address.port())
+    } else {
+        format!("http://{address}/")
+    }
+}
+
+/// The daemon: `run`.
+pub fn run(sources: &Sources, journal: Option<PathBuf>) -> anyhow::Result<()> {
+    let config = config::load(sources)?;
+    let host = Host::open(config, journal)?;
+    if let Some(url) = host.panel() {
+        log::info!(panel = url.as_str(); "the panel is up; pair with the code of `grok-speaker pair`");
+    }
+    host.run(None)
+}
+
+/// An open pairing window, for a person.
+#[derive(Debug)]
+pub struct Invitation {
+    /// Where to enter the code.
+    pub url: String,
+    /// Six digits.
+    pub code: String,
+    /// How long it counts.
+    pub seconds: u64,
+}
+
+/// The socket's share of the configuration.
+pub(crate) fn socket_options(config: &Config) -> socket::Options {
+    socket::Options { url: config.socket.url.clone(), ca_file: config.socket.ca_file.clone() }
+}
+
+/// The panel's share of the configuration.
+fn panel_options(config: &Config) -> crate::panel::Options {
+    crate::panel::Options {
+        listen: config.panel.listen,
+        hosts: config.panel.hosts.clone(),
+        max_connections: config.panel.max_connections,
+        max_per_address: config.panel.max_per_address,
+        max_per_session: config.panel.max_per_session,
+        state_dir: config.state.clone(),
+        build: BUILD.to_owned(),
+    }
+}
+
+/// The API key as it is at this moment: it may have been changed since the last dial.
+pub(crate) fn key(config: &Config) -> Result<Option<Found>, KeyError> {
+    key::find(&KeySources::of_process(config.socket.key_file.clone(), config.state.clone()))
+}
+
+/// Unix seconds; before 1970 it is 0.
+fn unix() -> u64 {
+    u64::try_from(clock::wall().unix).unwrap_or(0)
+}
+
+/// The name under which neighbours find this machine.
+fn host_name() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|n| n.into_string().ok());
+    name.map_or_else(|| "localhost".to_owned(), |name| format!("{name}.local"))
+}
+
+/// Everything opened and wired; sound flows already.
+pub struct Host {
+    runtime: tokio::runtime::Runtime,
+    pump: Pump,
+}
+
+impl Host {
+    /// Opens everything in the order of what may wait least: sound first, the panel last.
+    pub fn open(config: Config, journal: Option<PathBuf>) -> anyhow::Result<Self> {
+        let telemetry = telemetry::install(config.log)?;
+        audio::drive::check(&config.audio)?;
+        let clock = clock::clock();
+        let runtime = runtime().context("the kernel refuses an event queue")?;
+        let _entered = runtime.enter();
+        let store = Arc::new(store::Store::open(&config.state));
+        let loaded = store.load::<Settings>(SETTINGS);
+        let settings = loaded.value.unwrap_or_else(|| config.settings.clone());
+        let counters = Arc::new(Counters::default());
+        let health = Arc::new(Health::new(Arc::clone(&clock)));
+        let dropped = Arc::new(AtomicU64::new(0));
+        let sound = Sound::start(&config, &clock, settings.volume, &dropped)?;
+        if let Some(fault) = loaded.fault {
+            // The queue was made a moment ago: there is room.
+            let _ = sound.report.try_send(fault);
+        }
+        let socket = Socket::new(socket_options(&config))?;
+        let seed = getrandom::u64()
+            .map_err(|e| anyhow::anyhow!("the kernel has no random numbers: {e}"))?;
+        let conversation = Conversation::new(config.policy.clone(), settings.clone(), seed);
+        let head =
+            Line::Head { policy: config.policy.clone(), settings, seed, build: BUILD.to_owned() };
+        let mut recorder = Journal::new(&head, Some(config.state.join(FLIGHT)))?;
+        if let Some(path) = journal {
+            let place = || format!("{}", path.display());
+            recorder.write_to(&path, journal::FILE_MAX).with_context(place)?;
+        }
+        let options = panel_options(&config);
+        let trust = Trust::open(&config.state, Arc::new(unix));
+        let panel = match options.listen {
+            Some(address) => Some(
+                PanelLine::open(
+                    options,
+                    trust.clone(),
+                    Arc::clone(&clock),
+                    Arc::clone(&health),
+                    Arc::clone(&counters),
+                )
+                .with_context(|| format!("the panel cannot listen on {address} (panel.listen)"))?,
+            ),
+            None => None,
+        };
+        let control = control::Control::open(&config)
+            .inspect_err(|e| log::warn!("no control socket, so no `status` and no `pair`: {e}"))
+            .ok();
+        let pump = Pump {
+            clock: Arc::clone(&clock),
+            conversation,
+            socket,
+            bell: sound.bell,
+            door: sound.door,
+            pending: std::collections::VecDeque::new(),
+            near: sound.near,
+            outlet: sound.outlet,
+            faults: sound.faults,
+            capture: sound.capture,
+            crew: sound.crew,
+            xruns: sound.xruns,
+            panel,
+            trust,
+            control,
+            settings: store::Keeper::spawn(store, SETTINGS)?,
+            journal: recorder,
+            tally: tally::Tally::new(counters, config.policy.session.output_rate),
+            telemetry,
+            health,
+            steps: clock::Steps::default(),
+            meter: meter::Meter::default(),
+            onlooker: None,
+            last_near: clock(),
+            ended: None,
+            config,
+        };
+        drop(_entered);
+        Ok(Self { runtime, pump })
+    }
+
+    /// Where the panel is.
+    pub fn panel(&self) -> Option<String> {
+        self.pump.panel.as_ref().map(|p| panel_url(p.address()))
+    }
+
+    /// Opens a pairing window for an admin.
+    pub fn invite(&self) -> Option<Invitation> {
+        self.pump.invite(crate::panel::trust::Role::Admin)
+    }
+
+    /// Runs until a signal, a bug, or the onlooker ends it.
+    pub fn run(mut self, onlooker: Option<Onlooker>) -> anyhow::Result<()> {
+        self.pump.onlooker = onlooker;
+        self.runtime.block_on(self.pump.run())
+    }
+}
+
+/// The three threads of the audio path and the main thread's ends of what connects them.
+struct Sound {
+    bell: Arc<dyn Bell>,
+    door: AsyncWait,
+    near: rtrb::Consumer<Near>,
+    outlet: Outlet,
+    faults: std::sync::mpsc::Receiver<Fault>,
+    report: std::sync::mpsc::SyncSender<Fault>,
+    capture: Arc<Pulse>,
+    crew: Crew,
+    xruns: Arc<Xruns>,
+}
+
+impl Sound {
+    fn start(
+        config: &Config,
+        clock: &crate::base::Clock,
+        volume: Volume,
+        dropped: &Arc<AtomicU64>,
+    ) -> anyhow::Result<Self> {
+        let (bell, door) = thread::bell()?;
+        let door = door.into_async()?;
+        let (report, faults) = std::sync::mpsc::sync_channel(FAULTS);
+        let xruns = Arc::new(Xruns::default());
+        let mut crew = Crew::default();
+        let started = clock();
+
+        let (near_in, near_out) = periods(PERIODS, PERIOD_SAMPLES);
+        let (far_in, far_out) = periods(PERIODS, PERIOD_SAMPLES);
+        let (speech_bell, speech_wait) = thread::bell()?;
+
+        let capture_pulse = Arc::new(Pulse::default());
+        let mut capture = Capture::new(near_in, speech_bell);
+        let side = Side::new(config, clock, &xruns, &report, &bell, &capture_pulse);
+        let worker = start("capture", CARD, &bell, move || {
+            side.work(|options, clock, pulse, xruns, report| {
+                audio::drive::run_capture(options, clock, pulse, xruns, &mut capture, report);
+            });
+        })?;
+        crew.add(Watched::new(worker, Arc::clone(&capture_pulse), started));
+
+        let playout_options = playout::PlayoutOptions {
+            rate: config.policy.session.output_rate,
+            gain: volume.gain(),
+        };
+        let (mut playout, feed) = playout::playout(playout_options, far_in, Arc::clone(&bell));
+        let pulse = Arc::new(Pulse::default());
+        let side = Side::new(config, clock, &xruns, &report, &bell, &pulse);
+        let worker = start("playout", CARD, &bell, move || {
+            side.work(|options, clock, pulse, xruns, report| {
+                audio::drive::run_playout(options, clock, pulse, xruns, &mut playout, report);
+            });
+        })?;
+        crew.add(Watched::new(worker, pulse, started));
+
+        let (near_to_main, near) = rtrb::RingBuffer::new(NEAR_BLOCKS);
+        let pulse = Arc::new(Pulse::default());
+        let (options, shared, done) =
+            (config.speech.clone(), Arc::clone(&pulse), Arc::clone(&bell));
+        let dropped: Arc<AtomicU64> = Arc::clone(dropped);
+        let worker = start("speech", FRONT_END, &bell, move || {
+            speech::thread::run(
+                &options,
+                near_out,
+                far_out,
+                near_to_main,
+                &speech_wait as &dyn Wait,
+                &*done as &dyn Bell,
+                &shared,
+                &dropped,
+            );
+        })?;
+        crew.add(Watched::new(worker, pulse, started));
+
+        Ok(Self {
+            bell,
+            door,
+            near,
+            outlet: Outlet::new(feed),
+            faults,
+            report,
+            capture: capture_pulse,
+            crew,
+            xruns,
+        })
+    }
+}
+
+/// What both card threads are given.
+struct Side {
+    options: audio::Options,
+    clock: crate::base::Clock,
+    xruns: Arc<Xruns>,
+    report: std::sync::mpsc::SyncSender<Fault>,
+    bell: Arc<dyn Bell>,
+    pulse: Arc<Pulse>,
+}
+
+impl Side {
+    fn new(
+        config: &Config,
+        clock: &crate::base::Clock,
+        xruns: &Arc<Xruns>,
+        report: &std::sync::mpsc::SyncSender<Fault>,
+        bell: &Arc<dyn Bell>,
+        pulse: &Arc<Pulse>,
+    ) -> Self {
+        Self {
+            options: config.audio.clone(),
+            clock: Arc::clone(clock),
+            xruns: Arc::clone(xruns),
+            report: report.clone(),
+            bell: Arc::clone(bell),
+            pulse: Arc::clone(pulse),
+        }
+    }
+
+    fn work(
+        self,
+        run: impl FnOnce(&audio::Options, &crate::base::Clock, &Pulse, &Xruns, &mut dyn FnMut(Fault)),
+    ) {
+        run(&self.options, &self.clock, &self.pulse, &self.xruns, &mut |fault| {
+            // A full queue holds older news of the same card; the next change is told again.
+            let _ = self.report.try_send(fault);
+            self.bell.ring();
+        });
+    }
+}
+
+/// Starts a worker and says when it runs with less than it should.
+fn start(
+    name: &'static str,
+    priority: Priority,
+    bell: &Arc<dyn Bell>,
+    body: impl FnOnce() + Send + 'static,
+) -> std::io::Result<Worker> {
+    let worker = Worker::spawn(name, priority, Arc::clone(bell), body)?;
+    if let Granted::Less { words } = &worker.granted {
+        log::info!(thread = name; "{words}");
+    }
+    Ok(worker)
+}
+
+/// An event loop for the calling thread.
+pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// SIGINT and SIGTERM.
+pub(crate) struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// Returns when one comes.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Listens for the signals that end us. Needs a runtime.
+pub(crate) fn signals() -> std::io::Result<Signals> {
+    use tokio::signal::unix::{SignalKind, signal};
+    Ok(Signals {
+        interrupt: signal(SignalKind::interrupt())?,
+        terminate: signal(SignalKind::terminate())?,
+    })
+}

@@ -264,6 +264,18 @@ impl Socket {
         }
     }
 
+    /// Asks the name servers only: the service's addresses in words.
+    ///
+    /// # Errors
+    /// In words for an owner.
+    pub async fn look_up(&self) -> Result<String, String> {
+        let Target { host, port, .. } = &*self.target;
+        let addresses = tokio::net::lookup_host((host.as_str(), *port)).await;
+        let addresses = addresses.map_err(|e| words::Failure::lookup(host, &e).words)?;
+        let addresses: Vec<_> = addresses.map(|a| a.ip().to_string()).collect();
+        Ok(format!("{host} is {}", addresses.join(", ")))
+    }
+
     /// What holds for the open connection; `None` without one.
     pub fn options_in_force(&self) -> Option<&InForce> {
         self.line.as_ref()?.in_force.get()

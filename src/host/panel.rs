@@ -1,0 +1,151 @@
+//! The panel's thread as the main thread sees it: two bounded channels that never block, and a new
+//! panel when the old one died.
+
+use crate::base::Clock;
+use crate::base::pulse::Pulse;
+use crate::base::ring::Silent;
+use crate::base::unit::Moment;
+use crate::host::counters::Counters;
+use crate::host::health::Health;
+use crate::host::thread::{PANEL, Worker};
+use crate::panel::event::{Event, Request};
+use crate::panel::{self, Trust, Wires};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Events under way to the panel: a reply of ten minutes in pieces of 0.5 s would fit. When the
+/// panel is too slow the newest event is dropped and counted; a browser notices the gap by `seq`.
+const EVENTS: usize = 1024;
+/// Meters and sound leave this much room to what must arrive.
+const RESERVE: usize = 512;
+/// Commands under way from all panels together; a full queue is answered `busy` by the panel.
+const REQUESTS: usize = 64;
+/// A panel that died is started anew, but not in a tight loop.
+const RESTART_AFTER: Duration = Duration::from_secs(2);
+
+/// The panel, running or about to be.
+pub struct PanelLine {
+    start: Box<dyn Fn() -> std::io::Result<(SocketAddr, Running)>>,
+    clock: Clock,
+    counters: Arc<Counters>,
+    address: SocketAddr,
+    running: Option<Running>,
+    died: Option<Moment>,
+}
+
+impl std::fmt::Debug for PanelLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PanelLine").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// One life of the panel.
+struct Running {
+    events: mpsc::Sender<Event>,
+    requests: mpsc::Receiver<Request>,
+    pulse: Arc<Pulse>,
+    worker: Worker,
+}
+
+impl PanelLine {
+    /// Binds the address and starts the thread.
+    pub fn open(
+        options: panel::Options,
+        trust: Trust,
+        clock: Clock,
+        health: Arc<Health>,
+        counters: Arc<Counters>,
+    ) -> std::io::Result<Self> {
+        let (time, metrics) = (Arc::clone(&clock), Arc::clone(&counters));
+        let start = move || {
+            let listener = panel::bind(&options)?;
+            let address = listener.address()?;
+            let (events, from_host) = mpsc::channel(EVENTS);
+            let (to_host, requests) = mpsc::channel(REQUESTS);
+            let pulse = Arc::new(Pulse::default());
+            let (health, metrics) = (Arc::clone(&health), Arc::clone(&metrics));
+            let wires = Wires {
+                events: from_host,
+                requests: to_host,
+                health: Arc::new(move || health.word()),
+                metrics: Arc::new(move || metrics.prometheus()),
+                clock: Arc::clone(&time),
+            };
+            let (options, trust, stop) = (options.clone(), trust.clone(), Arc::clone(&pulse));
+            let worker = Worker::spawn("panel", PANEL, Arc::new(Silent), move || {
+                let served = super::runtime()
+                    .map_err(Into::into)
+                    .and_then(|r| r.block_on(panel::serve(options, listener, trust, wires, stop)));
+                if let Err(e) = served {
+                    log::error!("the panel has ended: {e}");
+                }
+            })?;
+            Ok((address, Running { events, requests, pulse, worker }))
+        };
+        let (address, running) = start()?;
+        Ok(Self {
+            start: Box::new(start),
+            clock,
+            counters,
+            address,
+            running: Some(running),
+            died: None,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Hands an event over, or drops it; never waits.
+    pub fn tell(&self, event: Event) {
+        let Some(running) = &self.running else { return };
+        let may_be_lost = matches!(event, Event::Tick(_) | Event::Audio(_));
+        let lost = may_be_lost && running.events.capacity() < RESERVE;
+        if lost || running.events.try_send(event).is_err() {
+            self.counters.queue_dropped.add("panel", 1);
+        }
+    }
+
+    /// The next command. Pending while there is no panel.
+    pub async fn next(&mut self) -> Request {
+        if let Some(running) = &mut self.running {
+            if let Some(request) = running.requests.recv().await {
+                return request;
+            }
+            self.running = None;
+            self.died = Some((self.clock)());
+            log::error!("the panel died; the speaker goes on and the panel is started anew");
+        }
+        std::future::pending().await
+    }
+
+    /// Starts a dead panel anew when its time has come. Called once a second.
+    pub fn revive(&mut self, now: Moment) {
+        if self.died.is_none_or(|at| now.since(at) < RESTART_AFTER) {
+            return;
+        }
+        match (self.start)() {
+            Ok((address, running)) => {
+                (self.address, self.running, self.died) = (address, Some(running), None);
+            }
+            Err(e) => {
+                self.died = Some(now);
+                log::error!("the panel cannot start: {e}");
+            }
+        }
+    }
+
+    /// Asks it to end and waits for it, but not long.
+    pub fn stop(self, limit: Moment) {
+        if let Some(running) = self.running {
+            running.pulse.stop();
+            drop((running.events, running.requests));
+            // One that hangs is left to the end of the process.
+            let _ = super::supervise::join_by(running.worker, &self.clock, limit);
+        }
+    }
+}

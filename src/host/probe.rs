@@ -1,0 +1,151 @@
+//! The `check` and `devices` commands: what works on this device, one line each.
+
+use crate::audio::{Facts, drive};
+use crate::base::event::{Dial, Link, Side};
+use crate::base::secret::Secret;
+use crate::config::{self, Config, Sources};
+use crate::grok::socket::{self, Socket};
+use crate::host::{clock, key, socket_options};
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// What an answer of the service may take; the socket's own limit is shorter.
+const ANSWER_MAX: Duration = Duration::from_secs(12);
+/// 1 November 2026 in Unix seconds: no clock that runs shows less.
+const WRITTEN: i64 = 1_793_491_200;
+
+/// `devices`.
+pub fn devices(json: bool) -> anyhow::Result<()> {
+    let cards = drive::cards();
+    let mut out = std::io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&cards)?)?;
+        return Ok(());
+    }
+    if cards.is_empty() {
+        writeln!(out, "no sound card")?;
+    }
+    for card in cards {
+        writeln!(out, "{}  {}", card.name, card.description)?;
+        for facts in &card.sides {
+            writeln!(out, "    {}", words(facts))?;
+        }
+    }
+    Ok(())
+}
+
+/// One direction of a card in a line.
+fn words(facts: &Facts) -> String {
+    let side = match facts.side {
+        Side::Capture => "microphone",
+        Side::Playout => "speaker   ",
+    };
+    let mut line = match facts.channels {
+        Some((from, to)) if from == to => format!("{side} {from} channels"),
+        Some((from, to)) => format!("{side} {from}-{to} channels"),
+        None => side.to_owned(),
+    };
+    if let (Some(low), Some(high)) = (facts.rates.iter().min(), facts.rates.iter().max()) {
+        line.push_str(&format!(", {low}-{high} Hz, {}", facts.formats.join(" ")));
+    }
+    if let Some(holder) = &facts.holder {
+        line.push_str(&format!(", {holder}"));
+    }
+    line
+}
+
+/// Lines of `check`.
+struct Sheet {
+    failed: bool,
+}
+
+impl Sheet {
+    fn line(&mut self, what: &str, result: Result<String, String>) {
+        let (mark, words) = match &result {
+            Ok(words) => ("ok  ", words),
+            Err(words) => ("FAIL", words),
+        };
+        self.failed |= result.is_err();
+        // A closed standard output leaves the exit status.
+        let _ = writeln!(std::io::stdout(), "{mark} {what:<10} {words}");
+    }
+}
+
+/// `check`: 0 when all is well, 1 when something is not, 78 for the configuration.
+pub fn run(sources: &Sources) -> anyhow::Result<ExitCode> {
+    let config = config::load(sources)?;
+    let mut sheet = Sheet { failed: false };
+    sheet.line("config", Ok(format!("good; board profile {}", config.board)));
+    for (what, side) in [("microphone", Side::Capture), ("speaker", Side::Playout)] {
+        sheet.line(what, drive::probe(&config.audio, side).map_err(|e| e.to_string()));
+    }
+    let key = key(&config);
+    sheet.line(
+        "key",
+        match &key {
+            Ok(Some(found)) => Ok(format!("found in {}", found.place)),
+            Ok(None) => Err(
+                "no API key: put it into a file and name it in grok.key_file, or set XAI_API_KEY"
+                    .into(),
+            ),
+            Err(e) => Err(e.to_string()),
+        },
+    );
+    sheet.line("clock", sane(clock::wall().unix));
+    super::runtime()?.block_on(async {
+        let key = key.ok().flatten().map(|found| found.key);
+        match Socket::new(socket_options(&config)) {
+            Ok(mut socket) => {
+                sheet.line("name", socket.look_up().await);
+                let (tls, service) = call(&mut socket, &config, key).await;
+                sheet.line("tls", tls);
+                if let Some(service) = service {
+                    sheet.line("service", service);
+                }
+            }
+            Err(e) => sheet.line("tls", Err(e.to_string())),
+        }
+    });
+    Ok(ExitCode::from(u8::from(sheet.failed)))
+}
+
+/// A certificate cannot be judged with a clock that is older than this program.
+fn sane(unix: i64) -> Result<String, String> {
+    if unix >= WRITTEN {
+        return Ok(format!("{unix} seconds since 1970, which is possible"));
+    }
+    Err("the clock is wrong, so no certificate is valid yet: is network time reachable?".to_owned())
+}
+
+/// Opens a WebSocket with the real key and closes it again: free of charge, nothing is sent. What
+/// TLS said, and what the service said to the key where it came that far.
+async fn call(
+    socket: &mut Socket,
+    config: &Config,
+    key: Option<Secret>,
+) -> (Result<String, String>, Option<Result<String, String>>) {
+    let query = vec![("model".to_owned(), config.policy.session.model.clone())];
+    socket.dial(Dial { query }, key);
+    let answer = tokio::time::timeout(ANSWER_MAX, async {
+        loop {
+            match socket.next().await {
+                socket::Event::Link(Link::Up) => return Ok(()),
+                socket::Event::Link(Link::Failed { status, words, .. }) => {
+                    return Err((status.is_some(), words));
+                }
+                socket::Event::Link(Link::Lost { words, .. }) => return Err((true, words)),
+                socket::Event::Link(Link::Congested | Link::Clear) | socket::Event::Message(_) => {}
+            }
+        }
+    });
+    let answer = answer.await.unwrap_or_else(|_| Err((false, "no answer".to_owned())));
+    let force = socket.options_in_force().and_then(|f| f.tls.clone());
+    socket.close().await;
+    let secure = || Ok(force.clone().unwrap_or_else(|| "the handshake is done".to_owned()));
+    match answer {
+        Ok(()) => (secure(), Some(Ok("it accepts the key".to_owned()))),
+        Err((true, words)) => (secure(), Some(Err(words))),
+        Err((false, words)) => (Err(words), None),
+    }
+}

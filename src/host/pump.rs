@@ -1,0 +1,371 @@
+//! The one loop: bells, socket, panel, control socket, timer -> conversation -> effects.
+//!
+//! Runs on the main thread. It waits for everyone and nobody waits for it: what it hands to the
+//! audio threads goes through rings, what it hands to the panel through a bounded channel.
+
+use crate::audio::Xruns;
+use crate::base::Clock;
+use crate::base::event::{Fault, Link, Near, PlayoutFact, Scene, Trouble, Wire};
+use crate::base::pulse::Pulse;
+use crate::base::ring::Bell;
+use crate::base::unit::Moment;
+use crate::config::Config;
+use crate::conversation::Settings;
+use crate::conversation::journal::Line;
+use crate::conversation::{Conversation, Input, Output};
+use crate::grok::socket::{self, Socket};
+use crate::host::clock::{self, Steps};
+use crate::host::control::{Control, Question, Reply};
+use crate::host::health::Health;
+use crate::host::journal::Journal;
+use crate::host::outlet::Outlet;
+use crate::host::panel::PanelLine;
+use crate::host::store::Keeper;
+use crate::host::supervise::{Crew, Finding};
+use crate::host::systemd;
+use crate::host::tally::Tally;
+use crate::host::telemetry::{self, Telemetry};
+use crate::host::thread::AsyncWait;
+use crate::host::{Bug, FLIGHT, Invitation, key, meter::Meter, panel_url};
+use crate::panel::Trust;
+use crate::panel::event::{Event, Severity};
+use crate::panel::trust::Role;
+use anyhow::anyhow;
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+/// Blocks taken from the ring at one go before the others get their turn: 640 ms of sound.
+const BATCH: usize = 64;
+/// After this much silence of the microphone thread the speaker counts as deaf.
+const DEAF_AFTER: Duration = Duration::from_secs(3);
+/// What the goodbye to the service may take.
+const GOODBYE: Duration = Duration::from_millis(400);
+
+/// Sees every event; may end the run.
+pub type Onlooker = Box<dyn FnMut(Moment, &Event) -> ControlFlow<anyhow::Result<()>>>;
+
+/// Everything the loop holds.
+pub struct Pump {
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    pub(super) conversation: Conversation,
+    pub(super) socket: Socket,
+    pub(super) bell: Arc<dyn Bell>,
+    pub(super) door: AsyncWait,
+    /// What effects answer at once, taken in after the effects of the input before.
+    pub(super) pending: VecDeque<Input>,
+    pub(super) near: rtrb::Consumer<Near>,
+    pub(super) outlet: Outlet,
+    pub(super) faults: Receiver<Fault>,
+    pub(super) capture: Arc<Pulse>,
+    pub(super) crew: Crew,
+    pub(super) xruns: Arc<Xruns>,
+    pub(super) panel: Option<PanelLine>,
+    pub(super) trust: Trust,
+    pub(super) control: Option<Control>,
+    pub(super) settings: Keeper<Settings>,
+    pub(super) journal: Journal,
+    pub(super) tally: Tally,
+    pub(super) telemetry: Telemetry,
+    pub(super) health: Arc<Health>,
+    pub(super) steps: Steps,
+    pub(super) meter: Meter,
+    pub(super) onlooker: Option<Onlooker>,
+    pub(super) last_near: Moment,
+    pub(super) ended: Option<anyhow::Result<()>>,
+}
+
+/// What woke the loop.
+enum Woken {
+    Door,
+    Socket(socket::Event),
+    Panel(crate::panel::event::Request),
+    Control(Question, Reply),
+    Deadline,
+    Second,
+    Signal,
+}
+
+impl Pump {
+    /// Runs until a signal, a bug, or the onlooker ends it. Everything is closed afterwards.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        let mut signals = super::signals()?;
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.tell_time();
+        self.handle(Input::Tick);
+        while self.ended.is_none() {
+            let woken = {
+                let (panel, control, deadline) =
+                    (&mut self.panel, &self.control, self.conversation.deadline());
+                let now = (self.clock)();
+                tokio::select! {
+                    biased;
+                    _ = self.door.rung() => Woken::Door,
+                    event = self.socket.next() => Woken::Socket(event),
+                    () = wait_until(now, deadline.map(|d| d.0)) => Woken::Deadline,
+                    request = next_request(panel) => Woken::Panel(request),
+                    (question, reply) = next_question(control) => Woken::Control(question, reply),
+                    _ = second.tick() => Woken::Second,
+                    () = signals.next() => Woken::Signal,
+                }
+            };
+            match woken {
+                Woken::Door => self.drain(),
+                Woken::Socket(socket::Event::Link(link)) => self.link(link),
+                Woken::Socket(socket::Event::Message(wire)) => self.handle(Input::Message(wire)),
+                Woken::Panel(request) => self.handle(Input::Panel(request)),
+                Woken::Control(question, reply) => self.answer(question, reply).await,
+                Woken::Deadline => self.handle(Input::Tick),
+                Woken::Second => self.second(),
+                Woken::Signal => self.ended = Some(Ok(())),
+            }
+        }
+        self.close().await
+    }
+
+    /// Lets the conversation take in what happened and does what it asks.
+    fn handle(&mut self, input: Input) {
+        self.pending.push_back(input);
+        while let Some(input) = self.pending.pop_front() {
+            let now = (self.clock)();
+            if let Some(words) = self.journal.record(&Line::record(now, &input)) {
+                log::warn!("{words}");
+            }
+            self.conversation.handle(now, input);
+            while let Some(output) = self.conversation.poll() {
+                self.perform(now, output);
+            }
+        }
+    }
+
+    fn perform(&mut self, now: Moment, output: Output) {
+        match output {
+            Output::Dial(dial) => match key(&self.config) {
+                Ok(key) => {
+                    let key = key.map(|found| found.key);
+                    key.iter().for_each(telemetry::hide);
+                    self.socket.dial(dial, key);
+                }
+                Err(e) => self.pending.push_back(Input::Link(Link::Failed {
+                    trouble: Trouble::NoKey,
+                    status: None,
+                    retry_after: None,
+                    words: e.to_string(),
+                })),
+            },
+            Output::HangUp => self.socket.hang_up(),
+            Output::Transmit(wire) => self.transmit(wire),
+            Output::Play { epoch, tag, samples } => {
+                let dropped = self.outlet.play(epoch, tag, samples);
+                if dropped > 0 {
+                    self.tally.dropped("playout");
+                }
+            }
+            Output::PlayEnd { epoch, tag } => self.outlet.end(epoch, tag),
+            Output::Flush(epoch) => self.outlet.flush(epoch),
+            Output::Duck(on) => self.outlet.feed().duck(on),
+            Output::SetVolume(volume) => self.outlet.feed().gain(volume.gain()),
+            Output::Sound(earcon) => self.outlet.feed().earcon(earcon),
+            Output::Show(scene) => self.show(scene),
+            Output::Publish(event) => self.publish(now, event),
+            Output::Store(settings) => self.settings.keep(settings),
+            Output::Ready => self.capture.go(),
+            Output::Log { level, message, fields } => say(level, &message, &fields),
+        }
+    }
+
+    fn transmit(&mut self, wire: Wire) {
+        self.tally.sent(&wire);
+        if self.socket.send(wire).is_err() {
+            self.tally.dropped("socket");
+        }
+    }
+
+    fn show(&mut self, scene: Scene) {
+        systemd::status(scene.word());
+    }
+
+    fn publish(&mut self, now: Moment, event: Event) {
+        self.tally.event(&event);
+        if let Some(onlooker) = &mut self.onlooker
+            && let ControlFlow::Break(result) = onlooker(now, &event)
+        {
+            self.ended.get_or_insert(result);
+        }
+        if let Some(panel) = &self.panel {
+            panel.tell(event);
+        }
+    }
+
+    /// Takes what the audio threads have put down.
+    fn drain(&mut self) {
+        while let Some(fact) = self.outlet.feed().fact() {
+            self.playout(fact);
+        }
+        self.outlet.advance();
+        while let Ok(fault) = self.faults.try_recv() {
+            self.handle(Input::Fault(fault));
+        }
+        for _ in 0..BATCH {
+            let Ok(near) = self.near.pop() else { return };
+            self.last_near = (self.clock)();
+            self.tally.near(&near);
+            self.handle(Input::Near(near));
+            if let Some(tick) = self.meter.feed(&near, self.outlet.feed().level()) {
+                self.publish(self.last_near, Event::Tick(tick));
+            }
+        }
+        // More is waiting than one turn takes: come again after the others.
+        self.bell.ring();
+    }
+
+    fn playout(&mut self, fact: PlayoutFact) {
+        self.tally.playout(fact);
+        self.handle(Input::Playout(fact));
+    }
+
+    fn link(&mut self, link: Link) {
+        self.tally.link(&link);
+        self.handle(Input::Link(link));
+    }
+
+    fn tell_time(&mut self) {
+        self.handle(Input::Wall(clock::wall()));
+    }
+
+    /// Once a second: time, watchdog, health, files.
+    fn second(&mut self) {
+        let now = (self.clock)();
+        if self.steps.look().is_some() {
+            self.tell_time();
+            self.handle(Input::Fault(Fault::WorldChanged));
+        }
+        let hearing = now.since(self.last_near) < DEAF_AFTER;
+        match self.crew.look(now) {
+            Finding::Well => {
+                self.health.tell(if hearing { Ok(()) } else { Err("deaf") });
+                systemd::alive();
+            }
+            Finding::Still(name) => {
+                self.health.tell(Err("stuck"));
+                log::error!("the {name} thread no longer turns; the watchdog is not fed");
+            }
+            Finding::Ended(name) => {
+                self.ended = Some(Err(anyhow!(Bug(format!("the {name} thread has ended")))));
+            }
+        }
+        if let Some(panel) = &mut self.panel {
+            panel.revive(now);
+        }
+        self.tally.second(&self.xruns, self.trust.clients());
+    }
+
+    async fn answer(&mut self, question: Question, reply: Reply) {
+        let answer = match question {
+            Question::Status => self.status(),
+            Question::Pair { role } => self.open_window(&role),
+        };
+        reply.send(&answer).await;
+    }
+
+    /// What `status` says.
+    fn status(&self) -> serde_json::Value {
+        let mut status = self.tally.status();
+        let health = self.health.word().err().unwrap_or("ok");
+        status.insert("health".into(), health.into());
+        status.insert("uptime_s".into(), (self.clock)().since(Moment::ZERO).as_secs().into());
+        status.insert("build".into(), super::BUILD.into());
+        let address = self.panel.as_ref().map(|p| panel_url(p.address()));
+        status.insert("panel".into(), address.into());
+        status.into()
+    }
+
+    /// Opens a pairing window; `None` where there is no panel.
+    pub(super) fn invite(&self, role: Role) -> Option<Invitation> {
+        let url = panel_url(self.panel.as_ref()?.address());
+        let now = (self.clock)();
+        let code = self.trust.open_window(role, now);
+        Some(Invitation { url, code: code.to_string(), seconds: code.until.since(now).as_secs() })
+    }
+
+    fn open_window(&self, role: &str) -> serde_json::Value {
+        let role = match role.parse() {
+            Ok(role) => role,
+            Err(e) => return serde_json::json!({"error": format!("{e}")}),
+        };
+        match self.invite(role) {
+            Some(Invitation { url, code, seconds }) => {
+                serde_json::json!({"code": code, "seconds": seconds, "panel": url})
+            }
+            None => serde_json::json!({"error": "the panel is off (panel.listen)"}),
+        }
+    }
+
+    /// Closes in reverse: the service first, then the threads, then the files.
+    async fn close(mut self) -> anyhow::Result<()> {
+        systemd::stopping();
+        self.health.tell(Err("stopping"));
+        let result = self.ended.take().unwrap_or(Ok(()));
+        if result.as_ref().is_err_and(|e| e.is::<Bug>())
+            && let Err(e) = self.journal.dump(&self.config.state.join(FLIGHT))
+        {
+            log::error!("the last inputs could not be kept: {e}");
+        }
+        self.handle(Input::Stop);
+        let _ = tokio::time::timeout(GOODBYE, self.socket.close()).await;
+        for name in self.crew.stop(&self.clock) {
+            log::warn!("the {name} thread did not end in time");
+        }
+        if let Some(panel) = self.panel {
+            panel.stop((self.clock)() + GOODBYE);
+        }
+        drop(self.settings);
+        if let Some(words) = self.journal.close() {
+            log::warn!("{words}");
+        }
+        self.telemetry.flush();
+        result
+    }
+}
+
+/// A line for the log, its fields beside it.
+fn say(level: Severity, message: &str, fields: &[(&'static str, String)]) {
+    let level = match level {
+        Severity::Info => log::Level::Info,
+        Severity::Warn => log::Level::Warn,
+        Severity::Error => log::Level::Error,
+    };
+    log::logger().log(
+        &log::Record::builder()
+            .level(level)
+            .target(module_path!())
+            .args(format_args!("{message}"))
+            .key_values(&fields)
+            .build(),
+    );
+}
+
+async fn wait_until(now: Moment, deadline: Option<Moment>) {
+    match deadline {
+        Some(at) => tokio::time::sleep(at.since(now)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_request(panel: &mut Option<PanelLine>) -> crate::panel::event::Request {
+    match panel {
+        Some(panel) => panel.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_question(control: &Option<Control>) -> (Question, Reply) {
+    match control {
+        Some(control) => control.next().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,145 @@
+//! What passes through the loop, counted.
+
+use crate::audio::Xruns;
+use crate::base::event::{Link, Near, PlayoutFact, Side, Tag, Trouble, Wire};
+use crate::base::unit::Rate;
+use crate::conversation::report::stages;
+use crate::host::counters::{Counters, Stage};
+use crate::panel::event::{Event, State};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How JSON audio begins; what else is sent is no audio.
+const APPEND: &str = "{\"type\":\"input_audio_buffer.append\"";
+
+/// Sees everything and counts it.
+#[derive(Debug)]
+pub struct Tally {
+    counters: Arc<Counters>,
+    output_rate: Rate,
+    state: Option<State>,
+    turns: u64,
+    cost: f64,
+    heard: (Tag, u64),
+    links: u64,
+    xruns: [u64; 2],
+}
+
+impl Tally {
+    /// Nothing counted yet.
+    pub fn new(counters: Arc<Counters>, output_rate: Rate) -> Self {
+        Self {
+            counters,
+            output_rate,
+            state: None,
+            turns: 0,
+            cost: 0.0,
+            heard: (Tag(0), 0),
+            links: 0,
+            xruns: [0; 2],
+        }
+    }
+
+    /// For the panels.
+    pub fn event(&mut self, event: &Event) {
+        match event {
+            Event::State(state) => self.state = Some(state.clone()),
+            Event::Turn(turn) => {
+                self.turns += 1;
+                self.cost += turn.cost;
+                self.counters.turns.add(&turn.reason, 1);
+                self.counters.cost(turn.cost);
+                for (name, ms) in stages(&turn.marks) {
+                    if let Some(stage) = Stage::named(name) {
+                        self.counters.stage(stage, Duration::from_millis(ms));
+                    }
+                }
+            }
+            Event::Tick(tick) => {
+                self.counters.mic_dbfs.set(tick.mic_dbfs);
+                self.counters.erle_db.set(tick.erle_db);
+            }
+            Event::Transcript(_) | Event::Notice(_) | Event::Audio(_) | Event::Answer(_) => {}
+        }
+    }
+
+    /// From the front end.
+    pub fn near(&self, near: &Near) {
+        if let Some(score) = near.wake {
+            self.counters.wake_score_max.set(score.0);
+        }
+    }
+
+    /// To the service.
+    pub fn sent(&self, wire: &Wire) {
+        match wire {
+            Wire::Text(text) if text.starts_with(APPEND) => self.counters.sent(text.len() as u64),
+            Wire::Text(_) => {}
+            Wire::Binary(bytes) => self.counters.sent(bytes.len() as u64),
+        }
+    }
+
+    /// From the speaker.
+    pub fn playout(&mut self, fact: PlayoutFact) {
+        if let PlayoutFact::Heard { tag, samples } = fact {
+            let before = if self.heard.0 == tag { self.heard.1 } else { 0 };
+            self.counters.played(self.output_rate.span(samples.saturating_sub(before)));
+            self.heard = (tag, samples);
+        }
+    }
+
+    /// From the socket.
+    pub fn link(&mut self, link: &Link) {
+        match link {
+            Link::Up => self.links += 1,
+            Link::Failed { trouble, .. } | Link::Lost { trouble, .. } if self.links > 0 => {
+                self.counters.reconnects.add(cause(*trouble), 1);
+            }
+            Link::Failed { .. } | Link::Lost { .. } | Link::Congested | Link::Clear => {}
+        }
+    }
+
+    /// Something did not fit its queue.
+    pub fn dropped(&self, queue: &str) {
+        self.counters.queue_dropped.add(queue, 1);
+    }
+
+    /// Once a second.
+    pub fn second(&mut self, xruns: &Xruns, panels: usize) {
+        let now = [xruns.overruns.load(Ordering::Relaxed), xruns.underruns.load(Ordering::Relaxed)];
+        self.counters.xruns(Side::Capture, now[0] - self.xruns[0]);
+        self.counters.xruns(Side::Playout, now[1] - self.xruns[1]);
+        self.xruns = now;
+        self.counters.panel_clients.set(panels as f32);
+    }
+
+    /// What `status` says about all this.
+    pub fn status(&self) -> serde_json::Map<String, serde_json::Value> {
+        let state = self.state.as_ref().and_then(|s| serde_json::to_value(s).ok());
+        let mut status = match state {
+            Some(serde_json::Value::Object(state)) => state,
+            Some(_) | None => serde_json::Map::new(),
+        };
+        status.insert("turns".into(), self.turns.into());
+        status.insert("cost_usd".into(), self.cost.into());
+        status.insert("overruns".into(), self.xruns[0].into());
+        status.insert("underruns".into(), self.xruns[1].into());
+        status
+    }
+}
+
+/// Label of a lost or refused connection.
+fn cause(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::NoKey => "no_key",
+        Trouble::Refused => "refused",
+        Trouble::Busy => "busy",
+        Trouble::NoName => "no_name",
+        Trouble::NoNetwork => "no_network",
+        Trouble::WrongClock => "wrong_clock",
+        Trouble::NotTrusted => "not_trusted",
+        Trouble::Protocol => "protocol",
+        Trouble::Dropped => "dropped",
+    }
+}

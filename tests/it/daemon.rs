@@ -1,0 +1,256 @@
+//! The binary itself, as an owner starts it: with a WAV file as microphone and another as speaker,
+//! against the stand-in.
+
+use crate::sheet::{self, Log, Wav};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// A folder of its own for each test; kept when the test fails, for a look.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+/// A child that does not outlive its test.
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self(
+            Command::new(env!("CARGO_BIN_EXE_grok-speaker"))
+                .args(arguments)
+                .env("XAI_API_KEY", "test")
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::inherit())
+                .spawn()
+                .unwrap(),
+        )
+    }
+
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        let out = self.0.stdout.as_mut().unwrap();
+        let mut byte = [0];
+        while out.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
+            line.push(char::from(byte[0]));
+        }
+        line
+    }
+
+    /// SIGTERM, and the exit must come within 2 s.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        for _ in 0..40 {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            sheet::pause(Duration::from_millis(50));
+        }
+        panic!("still running 2 s after SIGTERM");
+    }
+
+    pub(crate) fn running(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn once(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_grok-speaker")).args(arguments).output().unwrap()
+}
+
+fn speech(name: &str) -> String {
+    format!("{}/tests/speech/{name}.wav", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A stand-in and a daemon in front of it, over TLS.
+pub(crate) struct Pair {
+    pub(crate) folder: Folder,
+    pub(crate) service: Process,
+    pub(crate) speaker: Process,
+}
+
+impl Pair {
+    pub(crate) fn start(name: &str, mic: &str, faults: &[&str], sets: &[&str]) -> Self {
+        let folder = Folder::new(name);
+        let path = |n: &str| folder.join(n).display().to_string();
+        let (tls, log) = (path("tls"), path("wire.jsonl"));
+        let mut arguments =
+            vec!["standin", "--listen", "127.0.0.1:0", "--tls", &tls, "--wire-log", &log];
+        for fault in faults {
+            arguments.extend(["--fault", fault]);
+        }
+        let mut service = Process::start(&arguments);
+        let url = service.line();
+        let ca = service.line().trim_start_matches("certificate: ").to_owned();
+        std::fs::write(folder.join("config.toml"), "").unwrap();
+        let mut all = vec![
+            format!("grok.url={url}"),
+            format!("grok.ca_file={ca}"),
+            format!("audio.input={mic}"),
+            format!("audio.output=file:{}", path("speaker.wav")),
+            "turn.mode=open".to_owned(),
+            "panel.listen=127.0.0.1:0".to_owned(),
+            format!("state.directory={}", path("state")),
+            format!("control.socket={}", path("control.sock")),
+        ];
+        all.extend(sets.iter().map(|s| (*s).to_owned()));
+        let (config, journal) = (path("config.toml"), path("journal.jsonl"));
+        let mut arguments = vec!["run", "--config", &config, "--journal", &journal];
+        for set in &all {
+            arguments.extend(["--set", set]);
+        }
+        let speaker = Process::start(&arguments);
+        Self { folder, service, speaker }
+    }
+
+    pub(crate) fn log(&self) -> Log {
+        Log::read(&self.folder.join("wire.jsonl"))
+    }
+
+    /// Waits until the wire log satisfies `enough`, with a limit.
+    pub(crate) fn wait(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        enough: impl Fn(&Log) -> bool,
+    ) -> Log {
+        for _ in 0..limit.as_millis() / 100 {
+            let log = self.log();
+            if enough(&log) {
+                return log;
+            }
+            assert!(self.speaker.running(), "the speaker ended before {what}");
+            sheet::pause(Duration::from_millis(100));
+        }
+        panic!("{what}: not within {limit:?}\n{}", self.log().summary());
+    }
+}
+
+#[test]
+fn demo_holds_two_turns_and_ends() {
+    let folder = Folder::new("demo");
+    let wav = folder.join("reply.wav");
+    let out = once(&[
+        "demo",
+        "--mic",
+        &speech("two_turns"),
+        "--speaker",
+        wav.to_str().unwrap(),
+        "--turns",
+        "2",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(0), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(text.matches("turn ").count(), 2, "{text}");
+    assert!(text.contains("panel: http://127.0.0.1:") && text.contains("code "), "{text}");
+    assert!(Wav::read(&wav).loudest() > 0.05, "the reply is silent");
+}
+
+#[test]
+fn the_speaker_says_what_the_service_sent_and_nothing_else() {
+    let mut pair = Pair::start("say", &format!("file:{}", speech("two_turns")), &[], &[]);
+    let log = pair.wait("two replies", Duration::from_secs(40), |log| log.done() == 2);
+    sheet::pause(log.last_reply_length() + Duration::from_millis(700));
+    let log = pair.log();
+    assert_eq!(pair.speaker.terminate(), Some(0));
+    let wav = Wav::read(&pair.folder.join("speaker.wav"));
+    let replies = log.replies();
+    assert_eq!(replies.len(), 2);
+    let mut from = 0.0;
+    for reply in &replies {
+        let (at, likeness) = wav.find(reply, from);
+        assert!(likeness > 0.9, "a reply is found with a correlation of {likeness:.3} only");
+        from = at + reply.seconds();
+    }
+    let rest = wav.without(&replies);
+    assert!(rest < 1e-4, "power {rest} of something the service did not say");
+    assert_eq!(log.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_leaves_while_asleep() {
+    let mic = format!("file:{}", speech("two_turns"));
+    let pair = Pair::start("asleep", &mic, &[], &["turn.mode=wake"]);
+    sheet::pause(Duration::from_secs(6));
+    assert_eq!(pair.log().audio_sent(), 0.0, "speech left the device without a wake word");
+    assert_eq!(pair.speaker.terminate(), Some(0));
+}
+
+#[test]
+fn a_recorded_run_is_replayed() {
+    let mut pair = Pair::start("replay", &format!("file:{}", speech("two_turns")), &[], &[]);
+    pair.wait("a reply", Duration::from_secs(20), |log| log.done() == 1);
+    let journal = pair.folder.join("journal.jsonl");
+    assert_eq!(pair.speaker.terminate(), Some(0));
+    let out = once(&["replay", journal.to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success() && text.contains("session.update"), "{text}");
+}
+
+#[test]
+fn wrong_usage_and_wrong_configuration_have_their_exit_codes() {
+    assert_eq!(once(&["fly"]).status.code(), Some(2));
+    let out = once(&["run", "--set", "turn.mode=loud"]);
+    let words = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(78), "{words}");
+    assert!(words.contains("turn.mode") && words.contains("push"), "{words}");
+    let out = once(&["listen", "--mic", "Cargo.toml"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&out.stderr).lines().count(), 1);
+    let out = once(&["--version"]);
+    assert!(out.status.success());
+    assert!(
+        BufReader::new(&out.stdout[..])
+            .lines()
+            .next()
+            .unwrap()
+            .unwrap()
+            .starts_with("grok-speaker ")
+    );
+}
+
+#[test]
+fn status_and_pair_ask_the_running_daemon() {
+    let pair = Pair::start("status", "null", &[], &[]);
+    let config = pair.folder.join("config.toml").display().to_string();
+    let socket = format!("control.socket={}", pair.folder.join("control.sock").display());
+    let ask = |arguments: &[&str]| {
+        for _ in 0..50 {
+            let out = once(&[arguments, &["--config", &config, "--set", &socket]].concat());
+            if out.status.success() {
+                return String::from_utf8(out.stdout).unwrap();
+            }
+            sheet::pause(Duration::from_millis(100));
+        }
+        panic!("no answer to {arguments:?}");
+    };
+    let status: serde_json::Value = serde_json::from_str(&ask(&["status", "--json"])).unwrap();
+    assert_eq!(status["mode"], "open");
+    assert_eq!(status["volume"], 60);
+    let code = ask(&["pair", "--role", "viewer"]);
+    assert!(code.trim().len() == 6 && code.trim().bytes().all(|b| b.is_ascii_digit()), "{code}");
+    assert_eq!(pair.speaker.terminate(), Some(0));
+}
