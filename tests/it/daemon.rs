@@ -86,7 +86,7 @@ fn speech(name: &str) -> String {
 /// A stand-in and a daemon in front of it, over TLS.
 pub(crate) struct Pair {
     pub(crate) folder: Folder,
-    pub(crate) service: Process,
+    _service: Process,
     pub(crate) speaker: Process,
 }
 
@@ -121,7 +121,7 @@ impl Pair {
             arguments.extend(["--set", set]);
         }
         let speaker = Process::start(&arguments);
-        Self { folder, service, speaker }
+        Self { folder, _service: service, speaker }
     }
 
     pub(crate) fn log(&self) -> Log {

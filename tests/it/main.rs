@@ -1,12 +1,14 @@
 //! The one integration binary.
+#![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
-mod tidy;
-mod unit_file;
 mod board;
 mod config;
-mod speech;
-#[cfg(test)]
+mod daemon;
+mod panel;
+mod scenario;
+mod sheet;
 mod socket;
 mod sound;
-mod scenario;
-mod panel;
+mod speech;
+mod tidy;
+mod unit_file;
