@@ -119,12 +119,14 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
         }
     };
-    match run(cli.command) {
-        Ok(code) => code,
-        Err(e) => {
+    // A panic has said what it is; all that is left is its exit status.
+    match std::panic::catch_unwind(|| run(cli.command)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(e)) => {
             let _ = writeln!(std::io::stderr(), "grok-speaker: {e:#}");
             ExitCode::from(host::exit_code(&e))
         }
+        Err(_) => ExitCode::from(host::BUG),
     }
 }
 

@@ -72,12 +72,15 @@ pub(crate) const FLIGHT: &str = "flight.jsonl";
 #[error("internal error: {0}")]
 pub struct Bug(pub String);
 
+/// Exit status of a [`Bug`] and of a panic.
+pub const BUG: u8 = 70;
+
 /// The exit status that says what kind of failure this is.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<ConfigError>() {
         78
     } else if error.is::<Bug>() {
-        70
+        BUG
     } else {
         1
     }
@@ -185,19 +188,11 @@ impl Host {
         }
         let options = panel_options(&config);
         let trust = Trust::open(&config.state, Arc::new(unix));
-        let panel = match options.listen {
-            Some(address) => Some(
-                PanelLine::open(
-                    options,
-                    trust.clone(),
-                    Arc::clone(&clock),
-                    Arc::clone(&health),
-                    Arc::clone(&counters),
-                )
-                .with_context(|| format!("the panel cannot listen on {address} (panel.listen)"))?,
-            ),
-            None => None,
-        };
+        let handed = systemd::panel_socket();
+        let panel = (options.listen.is_some() || handed.is_some()).then(|| {
+            let (clock, health) = (Arc::clone(&clock), Arc::clone(&health));
+            PanelLine::open(options, handed, trust.clone(), clock, health, Arc::clone(&counters))
+        });
         let control = control::Control::open(&config)
             .inspect_err(|e| log::warn!("no control socket, so no `status` and no `pair`: {e}"))
             .ok();
@@ -235,7 +230,7 @@ impl Host {
 
     /// Where the panel is.
     pub fn panel(&self) -> Option<String> {
-        self.pump.panel.as_ref().map(|p| panel_url(p.address()))
+        self.pump.panel.as_ref().and_then(|p| p.address()).map(panel_url)
     }
 
     /// Opens a pairing window for an admin.

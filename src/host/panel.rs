@@ -10,7 +10,7 @@ use crate::host::health::Health;
 use crate::host::thread::{PANEL, Worker};
 use crate::panel::event::{Event, Request};
 use crate::panel::{self, Trust, Wires};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -27,12 +27,15 @@ const RESTART_AFTER: Duration = Duration::from_secs(2);
 
 /// The panel, running or about to be.
 pub struct PanelLine {
-    start: Box<dyn Fn() -> std::io::Result<(SocketAddr, Running)>>,
+    start: Box<dyn Fn() -> std::io::Result<Running>>,
     clock: Clock,
     counters: Arc<Counters>,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     running: Option<Running>,
-    died: Option<Moment>,
+    /// Since when it does not run.
+    down: Option<Moment>,
+    /// What was said about a start that failed: not again until it changes.
+    said: String,
 }
 
 impl std::fmt::Debug for PanelLine {
@@ -43,6 +46,7 @@ impl std::fmt::Debug for PanelLine {
 
 /// One life of the panel.
 struct Running {
+    address: SocketAddr,
     events: mpsc::Sender<Event>,
     requests: mpsc::Receiver<Request>,
     pulse: Arc<Pulse>,
@@ -50,22 +54,28 @@ struct Running {
 }
 
 impl PanelLine {
-    /// Binds the address and starts the thread.
+    /// Binds the address, or takes the socket that was handed over, and starts the thread. A port
+    /// that is taken costs the panel only: it is tried again until it is free.
     pub fn open(
         options: panel::Options,
+        handed: Option<TcpListener>,
         trust: Trust,
         clock: Clock,
         health: Arc<Health>,
         counters: Arc<Counters>,
-    ) -> std::io::Result<Self> {
-        let (time, metrics) = (Arc::clone(&clock), Arc::clone(&counters));
+    ) -> Self {
+        let (time, shared) = (Arc::clone(&clock), Arc::clone(&counters));
+        let address = options.listen;
         let start = move || {
-            let listener = panel::bind(&options)?;
+            let listener = match &handed {
+                Some(socket) => panel::Listener::adopt(socket.try_clone()?)?,
+                None => panel::bind(&options)?,
+            };
             let address = listener.address()?;
             let (events, from_host) = mpsc::channel(EVENTS);
             let (to_host, requests) = mpsc::channel(REQUESTS);
             let pulse = Arc::new(Pulse::default());
-            let (health, metrics) = (Arc::clone(&health), Arc::clone(&metrics));
+            let (health, metrics) = (Arc::clone(&health), Arc::clone(&shared));
             let wires = Wires {
                 events: from_host,
                 requests: to_host,
@@ -82,21 +92,24 @@ impl PanelLine {
                     log::error!("the panel has ended: {e}");
                 }
             })?;
-            Ok((address, Running { events, requests, pulse, worker }))
+            Ok(Running { address, events, requests, pulse, worker })
         };
-        let (address, running) = start()?;
-        Ok(Self {
+        let now = clock();
+        let mut line = Self {
             start: Box::new(start),
             clock,
             counters,
             address,
-            running: Some(running),
-            died: None,
-        })
+            running: None,
+            down: Some(now.before(RESTART_AFTER)),
+            said: String::new(),
+        };
+        line.revive(now);
+        line
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    /// Where it listens, or is to listen.
+    pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
@@ -117,26 +130,37 @@ impl PanelLine {
                 return request;
             }
             self.running = None;
-            self.died = Some((self.clock)());
+            self.down = Some((self.clock)());
             log::error!("the panel died; the speaker goes on and the panel is started anew");
         }
         std::future::pending().await
     }
 
-    /// Starts a dead panel anew when its time has come. Called once a second.
-    pub fn revive(&mut self, now: Moment) {
-        if self.died.is_none_or(|at| now.since(at) < RESTART_AFTER) {
-            return;
+    /// Starts a panel that does not run when its time has come. Called once a second. Whether a
+    /// new one has begun, which knows nothing yet.
+    pub fn revive(&mut self, now: Moment) -> bool {
+        if self.down.is_none_or(|at| now.since(at) < RESTART_AFTER) {
+            return false;
         }
         match (self.start)() {
-            Ok((address, running)) => {
-                (self.address, self.running, self.died) = (address, Some(running), None);
+            Ok(running) => {
+                self.address = Some(running.address);
+                (self.running, self.down) = (Some(running), None);
+                self.said.clear();
             }
             Err(e) => {
-                self.died = Some(now);
-                log::error!("the panel cannot start: {e}");
+                self.down = Some(now);
+                let words = match self.address {
+                    Some(address) => format!("the panel cannot listen on {address}: {e}"),
+                    None => format!("the panel cannot start: {e}"),
+                };
+                if self.said != words {
+                    log::error!("{words}; it is tried again until it can (panel.listen)");
+                    self.said = words;
+                }
             }
         }
+        self.running.is_some()
     }
 
     /// Asks it to end and waits for it, but not long.

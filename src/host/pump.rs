@@ -95,6 +95,7 @@ impl Pump {
         let mut signals = super::signals()?;
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        systemd::ready();
         self.tell_time();
         self.handle(Input::Tick);
         while self.ended.is_none() {
@@ -258,8 +259,11 @@ impl Pump {
                 self.ended = Some(Err(anyhow!(Bug(format!("the {name} thread has ended")))));
             }
         }
-        if let Some(panel) = &mut self.panel {
-            panel.revive(now);
+        if let Some(panel) = &mut self.panel
+            && panel.revive(now)
+            && let Some(state) = self.tally.state()
+        {
+            panel.tell(Event::State(state));
         }
         self.tally.second(&self.xruns, self.trust.clients());
     }
@@ -279,14 +283,14 @@ impl Pump {
         status.insert("health".into(), health.into());
         status.insert("uptime_s".into(), (self.clock)().since(Moment::ZERO).as_secs().into());
         status.insert("build".into(), super::BUILD.into());
-        let address = self.panel.as_ref().map(|p| panel_url(p.address()));
+        let address = self.panel.as_ref().and_then(|p| p.address()).map(panel_url);
         status.insert("panel".into(), address.into());
         status.into()
     }
 
     /// Opens a pairing window; `None` where there is no panel.
     pub(super) fn invite(&self, role: Role) -> Option<Invitation> {
-        let url = panel_url(self.panel.as_ref()?.address());
+        let url = panel_url(self.panel.as_ref()?.address()?);
         let now = (self.clock)();
         let code = self.trust.open_window(role, now);
         Some(Invitation { url, code: code.to_string(), seconds: code.until.since(now).as_secs() })

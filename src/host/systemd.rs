@@ -1,4 +1,5 @@
-//! DOOR sd-notify: what we tell systemd. Outside systemd every call is a no-op.
+//! DOOR sd-notify, listenfd: what we tell systemd, and the socket it may hand us. Outside systemd
+//! every call is a no-op.
 
 use sd_notify::NotifyState;
 use std::time::Duration;
@@ -27,6 +28,17 @@ pub fn stopping() {
 /// `None` when no watchdog is set.
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|limit| limit / 2)
+}
+
+/// The panel's socket, where a socket unit holds it open. Only the first call gets it.
+pub fn panel_socket() -> Option<std::net::TcpListener> {
+    match listenfd::ListenFd::from_env().take_tcp_listener(0) {
+        Ok(socket) => socket,
+        Err(error) => {
+            log::warn!(error:%; "the socket handed over is no listening TCP socket");
+            None
+        }
+    }
 }
 
 fn tell(state: &[NotifyState<'_>]) {

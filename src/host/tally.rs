@@ -64,6 +64,11 @@ impl Tally {
         }
     }
 
+    /// The last state that was published.
+    pub fn state(&self) -> Option<State> {
+        self.state.clone()
+    }
+
     /// From the front end.
     pub fn near(&self, near: &Near) {
         if let Some(score) = near.wake {
