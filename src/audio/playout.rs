@@ -461,6 +461,8 @@ impl Playout {
         let (position, gap) = self.axis.place(at, count, rate, xrun);
         let head =
             PeriodHead { at, position, gap, frames: count, rate, channels: 1, stream: self.stream };
-        self.reference.push(head, &self.card.mono[..frames]);
+        if !self.reference.push(head, &self.card.mono[..frames]) {
+            self.source.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
