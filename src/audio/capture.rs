@@ -4,6 +4,7 @@ use super::{Stamp, TimeAxis};
 use crate::base::ring::{Bell, PeriodHead, PeriodWriter};
 use crate::base::unit::Rate;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The near end of the device. Owned by the capture thread.
 pub struct Capture {
@@ -13,6 +14,7 @@ pub struct Capture {
     rate: Rate,
     channels: u16,
     stream: u32,
+    dropped: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Capture {
@@ -25,7 +27,21 @@ impl Capture {
     /// Pushes into `writer` and rings `bell` after each period.
     pub fn new(writer: PeriodWriter, bell: Arc<dyn Bell>) -> Self {
         let rate = crate::base::pcm::BLOCK_RATE;
-        Self { writer, bell, axis: TimeAxis::default(), rate, channels: 1, stream: 0 }
+        Self {
+            writer,
+            bell,
+            axis: TimeAxis::default(),
+            rate,
+            channels: 1,
+            stream: 0,
+            dropped: Arc::default(),
+        }
+    }
+
+    /// Periods that the reader was too slow for, counted for whoever reports; each becomes the gap of
+    /// the next one that fits.
+    pub fn dropped(&self) -> Arc<AtomicU64> {
+        self.dropped.clone()
     }
 
     /// Says that the card was opened (anew) with this shape: a new stream begins at position 0.
@@ -57,7 +73,9 @@ impl Capture {
             channels: self.channels,
             stream: self.stream,
         };
-        self.writer.push(head, &samples[..frames * usize::from(self.channels)]);
+        if !self.writer.push(head, &samples[..frames * usize::from(self.channels)]) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
         self.bell.ring();
     }
 }
@@ -115,6 +133,20 @@ mod tests {
         reader.pop(&mut samples);
         let head = reader.pop(&mut samples).unwrap();
         assert_eq!((head.position, head.gap), (480, 0));
+    }
+
+    #[test]
+    fn periods_without_room_are_counted() {
+        let (mut capture, mut reader) = capture();
+        for i in 1..=10 {
+            capture.period(&[0.0; 960], stamp(i * 10, false));
+        }
+        assert_eq!(capture.dropped().load(Ordering::Relaxed), 2);
+        let mut samples = Vec::new();
+        reader.pop(&mut samples);
+        capture.period(&[0.0; 960], stamp(110, false));
+        let last = std::iter::from_fn(|| reader.pop(&mut samples)).last().unwrap();
+        assert_eq!((last.position, last.gap), (4800, 960));
     }
 
     #[test]

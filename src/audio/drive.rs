@@ -279,3 +279,173 @@ mod no_cpal {
 }
 #[cfg(all(target_os = "linux", target_arch = "arm"))]
 use no_cpal::{cpal_capture, cpal_playout, cpal_probe};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::playout::{PlayoutOptions, playout};
+    use crate::base::event::{PlayoutFact, Tag};
+    use crate::base::ring::{Epoch, PeriodReader, Silent, periods};
+    use crate::base::unit::{Gain, Rate};
+    use std::path::PathBuf;
+    use std::sync::{Arc, Mutex};
+
+    fn clock() -> Clock {
+        #[expect(clippy::disallowed_methods, reason = "the test is the host here")]
+        let began = std::time::Instant::now();
+        Arc::new(move || Moment::from_micros(u64::try_from(began.elapsed().as_micros()).unwrap()))
+    }
+
+    fn wait(ms: u64) {
+        let (clock, pulse, xruns) = (clock(), Pulse::default(), Xruns::default());
+        let run = Run { clock: &clock, pulse: &pulse, xruns: &xruns };
+        run.wait_until(Moment::from_millis(ms));
+    }
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("drive-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    fn write_wav(path: &std::path::Path, rate: u32, samples: &[i16]) {
+        let length = u32::try_from(samples.len() * 2).unwrap();
+        let mut bytes = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+        bytes.extend(rate.to_le_bytes());
+        bytes.extend((rate * 2).to_le_bytes());
+        bytes.extend(b"\x02\0\x10\0data");
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(samples.iter().flat_map(|s| s.to_le_bytes()));
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Runs a microphone beside `meanwhile`; gives what it heard, its faults and how long its
+    /// stop took.
+    fn hear(input: Device, meanwhile: impl FnOnce(&Pulse)) -> (PeriodReader, Vec<Fault>, Duration) {
+        let (writer, reader) = periods(2048, 1 << 20);
+        let mut capture = Capture::new(writer, Arc::new(Silent));
+        let (pulse, xruns, faults) = (Pulse::default(), Xruns::default(), Mutex::new(Vec::new()));
+        let options = Options { input, ..Options::default() };
+        let clock = clock();
+        let stopped = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut report = |f| faults.lock().unwrap().push(f);
+                run_capture(&options, &clock, &pulse, &xruns, &mut capture, &mut report);
+            });
+            meanwhile(&pulse);
+            pulse.stop();
+            clock()
+        });
+        let took = clock().since(stopped);
+        (reader, faults.into_inner().unwrap(), took)
+    }
+
+    fn heard(mut reader: PeriodReader) -> Vec<f32> {
+        let mut samples = Vec::new();
+        while reader.pop(&mut samples).is_some() {}
+        samples
+    }
+
+    #[test]
+    fn a_microphone_file_waits_for_go_is_heard_once_and_then_silent() {
+        let folder = folder("mic");
+        let path = folder.join("mic.wav");
+        write_wav(&path, 11_025, &[16_384; 1103]);
+        let (reader, faults, took) = hear(Device::File(path), |pulse| {
+            wait(300);
+            pulse.go();
+            wait(500);
+        });
+        let sound = heard(reader);
+        let first = sound.iter().position(|s| *s != 0.0).unwrap();
+        assert!((250..500).contains(&(first * 1000 / 11_025)), "began at {first}");
+        assert!(sound[first..first + 1103].iter().all(|s| *s == 0.5), "whole and once");
+        assert!(sound[first + 1103..].iter().all(|s| *s == 0.0), "then silence");
+        let ms = sound.len() * 1000 / 11_025;
+        assert!((650..950).contains(&ms), "in real time: {ms} ms of 800");
+        assert!(matches!(faults[..], [Fault::CardReady { side: Side::Capture, .. }]));
+        assert!(took < Duration::from_millis(100), "{took:?}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_microphone_file_begins_after_2_s_by_itself() {
+        let folder = folder("patience");
+        let path = folder.join("mic.wav");
+        write_wav(&path, 8000, &[16_384; 80]);
+        let (reader, ..) = hear(Device::File(path), |_| wait(2300));
+        let first = heard(reader).iter().position(|s| *s != 0.0).unwrap();
+        assert!((15_900..17_600).contains(&first), "began at {first}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn no_microphone_is_silence_in_real_time() {
+        let (reader, faults, took) = hear(Device::Null, |pulse| {
+            wait(300);
+            assert!(pulse.beats() > 20);
+        });
+        let sound = heard(reader);
+        assert!((3200..5600).contains(&sound.len()) && sound.iter().all(|s| *s == 0.0));
+        assert!(faults.is_empty() && took < Duration::from_millis(100));
+    }
+
+    #[test]
+    fn a_missing_card_is_reported_once_and_tried_for_ever() {
+        let (_, faults, took) = hear(Device::Named("no-such-card".into()), |pulse| {
+            wait(1200);
+            assert!(pulse.beats() > 10, "waiting counts as turning");
+        });
+        let [Fault::CardLost { side: Side::Capture, words }] = &faults[..] else {
+            panic!("{faults:?}");
+        };
+        assert!(words.starts_with("no-such-card: no such microphone"), "{words}");
+        assert!(took < Duration::from_millis(100), "{took:?}");
+    }
+
+    #[test]
+    fn a_speaker_file_holds_what_was_said_sample_for_sample() {
+        let folder = folder("speaker");
+        let path = folder.join("said.wav");
+        let said: Vec<i16> = (0..7200).map(|i| (i * 7 % 20_000 - 10_000) as i16).collect();
+        let (writer, _reference) = periods(2048, 1 << 20);
+        let options = PlayoutOptions { rate: Rate(24_000), gain: Gain::UNITY };
+        let (mut playout, mut feed) = playout(options, writer, Arc::new(Silent));
+        let (pulse, xruns, clock) = (Pulse::default(), Xruns::default(), clock());
+        let device = Options { output: Device::File(path.clone()), ..Options::default() };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                run_playout(&device, &clock, &pulse, &xruns, &mut playout, &mut |_| {});
+            });
+            assert_eq!(feed.play(Epoch(0), Tag(1), &said), said.len());
+            feed.end(Epoch(0), Tag(1));
+            let drained = PlayoutFact::Drained { tag: Tag(1) };
+            let limit = clock() + Duration::from_secs(3);
+            while !std::iter::from_fn(|| feed.fact()).any(|f| f == drained) {
+                assert!(clock() < limit);
+                wait(5);
+            }
+            pulse.stop();
+        });
+        let sound = wav::read(&path).unwrap();
+        assert_eq!((sound.rate, sound.channels), (Rate(24_000), 1));
+        let samples: Vec<i16> =
+            sound.samples.iter().map(|s| crate::base::pcm::to_i16(*s)).collect();
+        let at = samples.iter().position(|s| *s == said[0]).unwrap();
+        assert_eq!(samples[at..at + said.len()], said);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_work_is_found_before_threads_start() {
+        let file = |p: &str| Device::File(p.into());
+        let line = |o: Options| check(&o).unwrap_err().to_string();
+        let input = Options { input: file("/no/mic.wav"), ..Options::default() };
+        assert!(line(input).starts_with("/no/mic.wav: "));
+        let output = Options { output: file("/no/such/said.wav"), ..Options::default() };
+        assert!(line(output).contains("/no/such does not exist"));
+        check(&Options { input: Device::Null, output: Device::Null, ..Options::default() })
+            .unwrap();
+        check(&Options::default()).unwrap();
+    }
+}

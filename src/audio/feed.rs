@@ -29,7 +29,7 @@ pub(super) struct Head {
     pub(super) end: bool,
 }
 
-/// Written by the main thread, read by playout; `level` the other way round.
+/// Written by the main thread, read by playout; `level` and `dropped` the other way round.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) wanted: AtomicU32,
@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) ends: AtomicU32,
     /// Bits of an f32: mean power of what was written.
     pub(super) level: AtomicU32,
+    /// Periods of the reference that found no room, wrapping.
+    pub(super) dropped: AtomicU32,
 }
 
 /// Playout's end of the same rings.
@@ -79,6 +81,7 @@ pub(super) fn feed(rate: Rate, gain: Gain) -> (Source, Feed) {
         duck: AtomicBool::new(false),
         ends: AtomicU32::new(0),
         level: AtomicU32::new(0),
+        dropped: AtomicU32::new(0),
     });
     let feed = Feed {
         heads: heads_in,
@@ -151,6 +154,11 @@ impl Feed {
     /// The next fact, oldest first; call until `None` when the bell rings.
     pub fn fact(&mut self) -> Option<PlayoutFact> {
         self.facts.pop().ok()
+    }
+
+    /// Periods of the reference that its reader was too slow for, wrapping.
+    pub fn dropped(&self) -> u32 {
+        self.shared.dropped.load(Ordering::Relaxed)
     }
 
     /// How loud the speaker is now (after volume), over about 50 ms.

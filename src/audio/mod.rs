@@ -8,11 +8,14 @@
 pub mod capture;
 pub mod earcon;
 pub mod feed;
+mod fill;
 pub mod ledger;
 pub mod playout;
 #[cfg(test)]
 mod playout_test;
+mod riff;
 pub mod sample;
+mod shape;
 
 #[cfg(all(feature = "io", target_os = "linux"))]
 mod card;

@@ -17,17 +17,16 @@
 //!                         earcon -> volume -----+            +-> reference (mono)
 //! ```
 
-use super::earcon::Chime;
 use super::feed::{Feed, Source, feed, is_older};
 use super::ledger::Ledger;
+use super::shape::Shape;
 use super::{Stamp, TimeAxis};
 use crate::base::event::{PlayoutFact, Tag};
 use crate::base::pcm::from_i16;
 use crate::base::ring::{Bell, Epoch, PeriodHead, PeriodWriter};
 use crate::base::unit::{Gain, Moment, Rate};
-use crate::dsp::gain::{Duck, Limiter, Ramp, samples};
+use crate::dsp::gain::{Ramp, samples};
 use crate::dsp::meter;
-use crate::dsp::resample::Resampler;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -42,8 +41,6 @@ pub const START_THRESHOLD: Duration = Duration::from_millis(120);
 const START_WAIT: Duration = Duration::from_millis(250);
 /// A change of volume: short enough to follow a finger, long enough not to click.
 const VOLUME_RAMP: Duration = Duration::from_millis(20);
-/// Working unit: longer periods of a card are worked off in pieces of this length.
-const RUN: Duration = Duration::from_millis(20);
 /// Time constant of the level meter.
 const LEVEL: Duration = Duration::from_millis(50);
 
@@ -69,7 +66,7 @@ pub fn playout(
         reference,
         bell,
         rate: options.rate,
-        card: Card::new(options.rate, options.rate, 1, options.gain),
+        card: Shape::new(options.rate, options.rate, 1, options.gain),
         ledger: Ledger::new(options.rate, options.rate),
         axis: TimeAxis::default(),
         stream: 0,
@@ -103,45 +100,6 @@ enum Flow {
     Starved { waited: u64 },
 }
 
-/// Everything whose size or speed follows from the card's shape.
-struct Card {
-    rate: Rate,
-    channels: u16,
-    resampler: Resampler,
-    /// Speech on its way into the resampler.
-    input: Vec<f32>,
-    input_max: usize,
-    /// What came out and was not yet written.
-    pending: Vec<f32>,
-    /// One run, mono: first speech, then what is written.
-    mono: Vec<f32>,
-    volume: Ramp,
-    duck: Duck,
-    limiter: Limiter,
-    chime: Chime,
-}
-
-impl Card {
-    fn new(from: Rate, rate: Rate, channels: u16, gain: Gain) -> Self {
-        let run = samples(rate, RUN).max(1) as usize;
-        let input_max = samples(from, RUN).max(1) as usize;
-        let resampler = Resampler::new(from, rate, input_max);
-        Self {
-            rate,
-            channels: channels.max(1),
-            input: Vec::with_capacity(input_max),
-            input_max,
-            pending: Vec::with_capacity(run + 2 * resampler.output_max(input_max)),
-            mono: vec![0.0; run],
-            volume: Ramp::new(gain),
-            duck: Duck::new(rate),
-            limiter: Limiter::new(rate),
-            chime: Chime::silent(rate),
-            resampler,
-        }
-    }
-}
-
 /// The stamp of the period being filled.
 #[derive(Debug, Clone, Copy, Default)]
 struct Now {
@@ -157,7 +115,7 @@ pub struct Playout {
     reference: PeriodWriter,
     bell: Arc<dyn Bell>,
     rate: Rate,
-    card: Card,
+    card: Shape,
     ledger: Ledger,
     axis: TimeAxis,
     stream: u32,
@@ -201,7 +159,7 @@ impl Playout {
     pub fn shape(&mut self, rate: Rate, channels: u16) {
         self.forsake();
         let gain = Gain(f32::from_bits(self.source.shared.gain.load(Ordering::Relaxed)));
-        self.card = Card::new(self.rate, rate, channels, gain);
+        self.card = Shape::new(self.rate, rate, channels, gain);
         self.ledger.reshape(rate);
         self.axis = TimeAxis::default();
         self.stream = self.stream.wrapping_add(1);
@@ -503,6 +461,8 @@ impl Playout {
         let (position, gap) = self.axis.place(at, count, rate, xrun);
         let head =
             PeriodHead { at, position, gap, frames: count, rate, channels: 1, stream: self.stream };
-        self.reference.push(head, &self.card.mono[..frames]);
+        if !self.reference.push(head, &self.card.mono[..frames]) {
+            self.source.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }

@@ -66,7 +66,11 @@ impl Room {
     fn heard(&self, tag: u32) -> u64 {
         let last = self.facts.iter().rev().find_map(|f| match f {
             Fact::Heard { tag: t, samples } if *t == Tag(tag) => Some(*samples),
-            _ => None,
+            Fact::Heard { .. }
+            | Fact::Started { .. }
+            | Fact::Drained { .. }
+            | Fact::Starved { .. }
+            | Fact::Flushed { .. } => None,
         });
         last.unwrap_or(0)
     }

@@ -60,7 +60,7 @@ start() {
     chmod 700 "$dir/run"
     write_files
     HOME=$dir/home XDG_RUNTIME_DIR=$dir/run PULSE_RUNTIME_PATH=$dir/run PULSE_STATE_PATH=$dir/run \
-        promptly setsid pulseaudio -n -F "$dir/pulse.pa" --daemonize=no --exit-idle-time=-1 \
+        setsid pulseaudio -n -F "$dir/pulse.pa" --daemonize=no --exit-idle-time=-1 \
         --use-pid-file=no --disable-shm=yes --log-target="file:$dir/log" \
         </dev/null >/dev/null 2>&1 &
     echo $! >"$dir/pid"
@@ -68,6 +68,8 @@ start() {
     local i
     for ((i = 0; i < 100; i++)); do
         if PULSE_SERVER=unix:$dir/socket pactl list short sources 2>/dev/null | grep -qw mic; then
+            # Its sink threads ask for real-time priority themselves, the one that serves clients not.
+            chrt -f -p 20 "$(cat "$dir/pid")" 2>/dev/null || true
             echo "PULSE_SERVER=unix:$dir/socket"
             echo "ALSA_CONFIG_PATH=$dir/asound.conf"
             return

@@ -3,6 +3,8 @@
 //! The library reads `ALSA_CONFIG_PATH` from its own environment, so each test starts a card and
 //! then runs itself again, as one of the tests in `inside`, with that environment.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and their figures")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -254,7 +256,10 @@ mod inside {
         fn heard(&self) -> u64 {
             let heard = self.facts.iter().rev().find_map(|(_, f)| match f {
                 PlayoutFact::Heard { samples, .. } => Some(*samples),
-                _ => None,
+                PlayoutFact::Started { .. }
+                | PlayoutFact::Drained { .. }
+                | PlayoutFact::Starved { .. }
+                | PlayoutFact::Flushed { .. } => None,
             });
             heard.unwrap_or(0)
         }
@@ -265,17 +270,19 @@ mod inside {
         (0..(rate * seconds) as usize).map(|i| (8000.0 * (w * i as f64).sin()) as i16).collect()
     }
 
-    /// Records what the speaker plays.
+    /// Records what the speaker plays, into a file: a pipe that nobody empties would hold the sound
+    /// server up.
     fn hear(seconds: u32) -> Child {
+        let file = std::fs::File::create(folder().join("heard")).unwrap();
         let mut command = Command::new(script());
         command.arg("hear").arg(folder()).arg(seconds.to_string());
-        command.stdout(Stdio::piped()).spawn().unwrap()
+        command.stdout(Stdio::from(file)).spawn().unwrap()
     }
 
-    fn recorded(child: Child) -> Vec<f64> {
-        let out = child.wait_with_output().unwrap();
-        assert!(out.status.success());
-        let samples = out.stdout.as_chunks::<2>().0;
+    fn recorded(mut child: Child) -> Vec<f64> {
+        assert!(child.wait().unwrap().success());
+        let bytes = std::fs::read(folder().join("heard")).unwrap();
+        let samples = bytes.as_chunks::<2>().0;
         samples.iter().map(|b| f64::from(i16::from_le_bytes(*b))).collect()
     }
 
@@ -315,7 +322,10 @@ mod inside {
         assert_eq!(speaker.heard(), 240_000);
         let started = speaker.facts.iter().find_map(|(_, f)| match f {
             PlayoutFact::Started { at, .. } => Some(*at),
-            _ => None,
+            PlayoutFact::Heard { .. }
+            | PlayoutFact::Drained { .. }
+            | PlayoutFact::Starved { .. }
+            | PlayoutFact::Flushed { .. } => None,
         });
         let took = speaker.facts.last().unwrap().0.since(started.unwrap()).as_secs_f64();
         let late = speaker.shared.xruns.underruns.load(Ordering::Relaxed) - settled;

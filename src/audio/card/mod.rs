@@ -8,12 +8,18 @@
 //! fill grow, up to 60 ms. Rejected: blocking on a full ring (its length becomes latency), and
 //! the device's own time stamps, whose size differs between C libraries on 32-bit ARM.
 
-use super::capture::Capture;
-use super::drive::{Ready, Run};
-use super::holder::holder;
-use super::playout::Playout;
-use super::sample::{self, Layout};
-use super::{Card, CardError, Device, Facts, Stamp};
+mod list;
+
+pub(super) use list::cards;
+use list::{candidates, card_index};
+
+use crate::audio::capture::Capture;
+use crate::audio::drive::{Ready, Run};
+use crate::audio::fill::{Fill, Queue};
+use crate::audio::holder::holder;
+use crate::audio::playout::Playout;
+use crate::audio::sample::{self, Layout};
+use crate::audio::{CardError, Device, Stamp};
 use crate::base::event::Side;
 use crate::base::unit::{Moment, Rate};
 use alsa::pcm::{Access, Format, Frames, HwParams, PCM, State};
@@ -33,12 +39,8 @@ const CAPTURE_PERIODS: u32 = 100;
 const PLAYOUT_PERIODS: u32 = 200;
 /// Depth of the capture ring in periods: 80 ms of patience cost no latency.
 const CAPTURE_DEPTH: Frames = 8;
-/// Depth of the playout ring in periods: room for the fill to grow to [`FILL_MAX`].
+/// Depth of the playout ring in periods: room for the largest fill.
 const PLAYOUT_DEPTH: Frames = 16;
-/// Periods queued in the speaker at most (15 ms); one has been played when the next is written.
-const FILL: usize = 3;
-/// Largest fill in periods (60 ms): what a loaded desktop needs, and still no noticeable latency.
-const FILL_MAX: usize = 12;
 /// Longest wait for the device before the pulse is looked at.
 const WAIT_MS: u32 = 50;
 /// A device that moves nothing for so long is opened anew.
@@ -69,9 +71,14 @@ struct Opened {
     layout: Layout,
     period: usize,
     buffer: usize,
+    is_card: bool,
 }
 
 impl Opened {
+    fn fill(&self) -> Fill {
+        Fill::new(self.period, self.buffer, self.is_card)
+    }
+
     fn words(&self) -> String {
         format!(
             "{}: {}, {} channels, {}, periods of {:.1} ms",
@@ -150,61 +157,6 @@ fn trouble(name: &str, side: Side, error: Error, more: Option<String>) -> CardEr
     }
 }
 
-/// Index, id and names of a card, for finding it by what stays the same.
-struct Named {
-    index: i32,
-    id: String,
-    name: String,
-    long: String,
-    ctl: alsa::Ctl,
-}
-
-fn named_cards() -> Vec<Named> {
-    alsa::card::Iter::new()
-        .flatten()
-        .filter_map(|card| {
-            let ctl = alsa::Ctl::from_card(&card, false).ok()?;
-            let info = ctl.card_info().ok()?;
-            let (id, name) = (info.get_id().ok()?.to_owned(), info.get_name().ok()?.to_owned());
-            let long = info.get_longname().unwrap_or_default().to_owned();
-            Some(Named { index: card.get_index(), id, name, long, ctl })
-        })
-        .collect()
-}
-
-impl Named {
-    /// Its PCM devices in a direction.
-    fn devices(&self, side: Side) -> Vec<i32> {
-        alsa::ctl::DeviceIter::new(&self.ctl)
-            .filter(|d| {
-                let device = u32::try_from(*d).unwrap_or(0);
-                self.ctl.pcm_info(device, 0, direction(side)).is_ok()
-            })
-            .collect()
-    }
-}
-
-/// The index behind `hw:CARD=Name,..`, for looking up its holder.
-fn card_index(pcm: &str) -> Option<i32> {
-    let id = pcm.split_once("CARD=")?.1.split(',').next()?;
-    named_cards().into_iter().find(|c| c.id == id).map(|c| c.index)
-}
-
-/// The PCM names to try for what the owner wrote, best first: a card's own hardware with its native
-/// channels, then with conversion.
-fn candidates(device: &Device, side: Side) -> Vec<String> {
-    let name = match device {
-        Device::Named(name) => name.as_str(),
-        Device::Default | Device::File(_) | Device::Null => "default",
-    };
-    let card = named_cards()
-        .into_iter()
-        .find(|c| !name.contains(':') && [&c.id, &c.name, &c.long].iter().any(|n| *n == name));
-    let Some(card) = card else { return vec![name.to_owned()] };
-    let number = card.devices(side).first().copied().unwrap_or(0);
-    ["hw", "plughw"].map(|kind| format!("{kind}:CARD={},DEV={number}", card.id)).to_vec()
-}
-
 fn open(device: &Device, side: Side) -> Result<Opened, CardError> {
     let quiet = Quiet::new();
     let mut first = None;
@@ -235,9 +187,10 @@ fn open_named(name: &str, side: Side, quiet: &Quiet) -> Result<Opened, CardError
     let (buffer, period) = pcm.get_params().map_err(failed)?;
     let size = |frames: u64| usize::try_from(frames).unwrap_or(usize::MAX).max(1);
     let (period, buffer) = (size(period), size(buffer));
-    let opened =
-        Opened { pcm, name: name.to_owned(), side, rate, channels, layout, period, buffer };
-    soften(&opened, FILL).map_err(failed)?;
+    let is_card = pcm.info().is_ok_and(|i| i.get_card() >= 0);
+    let name = name.to_owned();
+    let opened = Opened { pcm, name, side, rate, channels, layout, period, buffer, is_card };
+    soften(&opened, opened.fill().frames()).map_err(failed)?;
     Ok(opened)
 }
 
@@ -277,14 +230,13 @@ fn negotiate(pcm: &PCM, side: Side, name: &str) -> Result<Option<(Rate, u16, Lay
     Ok(Some((Rate(rate), u16::try_from(channels).unwrap_or(1), layout)))
 }
 
-/// When the stream starts and when a wait ends, for a playout fill of so many periods.
+/// When the stream starts and when a wait ends, for a playout fill of so many frames.
 fn soften(card: &Opened, fill: usize) -> Result<(), Error> {
     let s = card.pcm.sw_params_current()?;
     let frames = |n: usize| Frames::try_from(n).unwrap_or(Frames::MAX);
     match card.side {
         Side::Capture => s.set_avail_min(frames(card.period))?,
         Side::Playout => {
-            let fill = (fill * card.period).min(card.buffer);
             s.set_start_threshold(frames(fill))?;
             s.set_avail_min(frames(card.buffer + card.period - fill))?;
         }
@@ -357,8 +309,7 @@ struct Speaker {
     card: Opened,
     samples: Vec<f32>,
     bytes: Vec<u8>,
-    /// Periods queued at most.
-    fill: usize,
+    fill: Fill,
     /// Whether something was queued since the stream was prepared.
     running: bool,
     xrun: bool,
@@ -379,7 +330,7 @@ pub(super) fn run_playout(
     let mut speaker = Speaker {
         samples: vec![0.0; count],
         bytes: vec![0; count * card.layout.bytes()],
-        fill: FILL,
+        fill: card.fill(),
         running: false,
         xrun: false,
         moved: run.now(),
@@ -399,7 +350,7 @@ pub(super) fn run_playout(
             Ok(false) => {}
             Err(error) => {
                 speaker.card.recover(error)?;
-                speaker.ran_dry(run);
+                speaker.judge(0, run);
                 speaker.running = false;
             }
         }
@@ -410,17 +361,13 @@ pub(super) fn run_playout(
 impl Speaker {
     /// Writes one period if the queue is low, else waits until it is. Returns whether it wrote.
     fn turn(&mut self, run: &Run, playout: &mut Playout) -> Result<bool, Error> {
-        let (period, buffer) = (self.card.period, self.card.buffer);
         let (free, delay) = self.queue()?;
-        let queued = buffer.saturating_sub(free);
-        if self.running && queued == 0 {
-            self.ran_dry(run);
-        } else if self.running && queued < period {
-            self.grow(self.fill.div_ceil(3));
+        let queued = self.card.buffer.saturating_sub(free);
+        if self.running {
+            self.judge(queued, run);
         }
-        let fill = (self.fill * period).min(buffer);
-        if queued + period > fill {
-            self.rest(queued + period - fill)?;
+        if self.fill.excess(queued) > 0 {
+            self.rest()?;
             return Ok(false);
         }
         let delay = u32::try_from(delay.max(queued)).unwrap_or(u32::MAX);
@@ -447,37 +394,32 @@ impl Speaker {
         }
     }
 
-    /// Waits until `excess` frames more have been played.
-    fn rest(&mut self, excess: usize) -> Result<(), Error> {
+    /// Waits until there is room below the fill.
+    fn rest(&mut self) -> Result<(), Error> {
         if self.card.pcm.state() == State::Prepared {
             self.card.pcm.start()?;
         }
         // A card wakes us with its period; what wakes earlier (or at once) is waited for by time.
         self.card.pcm.wait(Some(WAIT_MS))?;
         let free = usize::try_from(self.card.pcm.avail_update()?).unwrap_or(0);
-        let queued = self.card.buffer.saturating_sub(free);
-        let fill = (self.fill * self.card.period).min(self.card.buffer);
-        let left = (queued + self.card.period).saturating_sub(fill).min(excess);
+        let left = self.fill.excess(self.card.buffer.saturating_sub(free));
         if left > 0 {
-            std::thread::park_timeout(self.card.rate.span(left as u64));
+            std::thread::park_timeout(self.card.rate.span(left.min(self.card.buffer) as u64));
         }
         Ok(())
     }
 
-    /// An underrun, reported or seen: count it, and queue a little more from now on.
-    fn ran_dry(&mut self, run: &Run) {
-        run.xruns.underruns.fetch_add(1, Ordering::Relaxed);
-        self.xrun = true;
-        self.grow(self.fill);
-    }
-
-    /// Queues a little more from now on: after an underrun, and when one was near, because a plugin
-    /// may have run dry further down while a period of ours was on its way to it.
-    fn grow(&mut self, by: usize) {
-        if self.fill < FILL_MAX {
-            self.fill = (self.fill + by).min(FILL_MAX);
+    /// An underrun, reported (the queue is then empty) or seen, is counted; after it and after a
+    /// near one a little more is queued.
+    fn judge(&mut self, queued: usize, run: &Run) {
+        let (queue, grew) = self.fill.judge(queued);
+        if queue == Queue::Dry {
+            run.xruns.underruns.fetch_add(1, Ordering::Relaxed);
+            self.xrun = true;
+        }
+        if grew {
             // Where it is refused, waiting by time does it.
-            let _ = soften(&self.card, self.fill);
+            let _ = soften(&self.card, self.fill.frames());
         }
     }
 }
@@ -485,83 +427,4 @@ impl Speaker {
 /// Opens a device once and says what it is.
 pub(super) fn probe(device: &Device, side: Side) -> Result<String, CardError> {
     open(device, side).map(|card| card.words())
-}
-
-/// PCM names of the library's own that convert or do nothing: nobody's card.
-const PLUGINS: [&str; 11] = [
-    "null",
-    "lavrate",
-    "samplerate",
-    "speexrate",
-    "speex",
-    "upmix",
-    "vdownmix",
-    "jack",
-    "oss",
-    "hw",
-    "plughw",
-];
-
-/// Cards by stable name, then the PCMs of the configuration (`default`, ...).
-pub(super) fn cards() -> Vec<Card> {
-    let quiet = Quiet::new();
-    let both = [Side::Capture, Side::Playout];
-    let mut cards: Vec<Card> = named_cards()
-        .into_iter()
-        .map(|card| {
-            let sides = both.iter().filter_map(|side| {
-                let device = card.devices(*side).first().copied()?;
-                facts(&format!("hw:CARD={},DEV={device}", card.id), *side, Some(card.index), &quiet)
-            });
-            Card { sides: sides.collect(), name: card.id.clone(), description: card.name.clone() }
-        })
-        .collect();
-    let hints = alsa::device_name::HintIter::new(None, c"pcm").into_iter().flatten();
-    for hint in hints {
-        let Some(name) = hint.name else { continue };
-        if name.contains(':') || PLUGINS.contains(&name.as_str()) {
-            continue;
-        }
-        let wanted = |s: &&Side| hint.direction.is_none_or(|d| d == direction(**s));
-        let sides: Vec<Facts> = both
-            .iter()
-            .filter(wanted)
-            .filter_map(|side| facts(&name, *side, None, &quiet))
-            .filter(|f| f.channels.is_some() || f.holder.is_some())
-            .collect();
-        if !sides.is_empty() {
-            let description = hint.desc.unwrap_or_default().replace('\n', ", ");
-            cards.push(Card { name, description, sides });
-        }
-    }
-    cards
-}
-
-/// What a PCM can do; nothing when it does not exist in this direction.
-fn facts(pcm: &str, side: Side, card: Option<i32>, quiet: &Quiet) -> Option<Facts> {
-    let mut facts = Facts { side, channels: None, rates: vec![], formats: vec![], holder: None };
-    let path = std::ffi::CString::new(pcm).ok()?;
-    let opened = match PCM::open(&path, direction(side), true) {
-        Ok(opened) => opened,
-        Err(error) => {
-            return match trouble(pcm, side, error, quiet.words()) {
-                CardError::Busy { holder, .. } => {
-                    facts.holder = Some(holder);
-                    Some(facts)
-                }
-                _ if card.is_some() => {
-                    facts.holder = holder(card, side);
-                    Some(facts)
-                }
-                _ => None,
-            };
-        }
-    };
-    let h = HwParams::any(&opened).ok()?;
-    facts.channels = h.get_channels_min().ok().zip(h.get_channels_max().ok());
-    let rates = [8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000];
-    facts.rates = rates.into_iter().filter(|r| h.test_rate(*r).is_ok()).collect();
-    let formats = LAYOUTS.iter().filter(|l| h.test_format(format(**l)).is_ok());
-    facts.formats = formats.map(|l| l.name().to_owned()).collect();
-    Some(facts)
 }
