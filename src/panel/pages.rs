@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde_json::json;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// Longest pairing request in bytes.
@@ -33,27 +34,46 @@ pub(super) struct Sources {
     pub(super) metrics: Metrics,
 }
 
-/// A file of the page, compressed where that helps.
+/// A file of the page, as built.
 struct File {
     name: &'static str,
     kind: &'static str,
-    plain: &'static [u8],
+    bytes: &'static [u8],
 }
 
-const INDEX: &[u8] = include_bytes!("../../web/dist/index.html");
+const INDEX: File = File {
+    name: "index.html",
+    kind: "text/html; charset=utf-8",
+    bytes: include_bytes!("../../web/dist/index.html"),
+};
 
-const FILES: [File; 2] = [
+const ASSETS: [File; 2] = [
     File {
         name: "panel.js",
         kind: "text/javascript; charset=utf-8",
-        plain: include_bytes!("../../web/dist/assets/panel.js"),
+        bytes: include_bytes!("../../web/dist/assets/panel.js"),
     },
     File {
         name: "panel.css",
         kind: "text/css; charset=utf-8",
-        plain: include_bytes!("../../web/dist/assets/panel.css"),
+        bytes: include_bytes!("../../web/dist/assets/panel.css"),
     },
 ];
+
+impl File {
+    /// The file, or "not modified" when the browser names the one it has.
+    fn answer(&self, asked: &HeaderMap) -> Response {
+        let mut sum = DefaultHasher::new();
+        self.bytes.hash(&mut sum);
+        let tag = format!("\"{:016x}\"", sum.finish());
+        let known = asked.get(header::IF_NONE_MATCH).is_some_and(|known| known == tag.as_str());
+        let headers = [(header::CACHE_CONTROL, "no-cache".to_owned()), (header::ETAG, tag)];
+        if known {
+            return (StatusCode::NOT_MODIFIED, headers).into_response();
+        }
+        (headers, [(header::CONTENT_TYPE, self.kind)], self.bytes).into_response()
+    }
+}
 
 /// The routes, without any guard.
 pub(super) fn router(sources: Sources) -> Router {
@@ -67,18 +87,13 @@ pub(super) fn router(sources: Sources) -> Router {
         .with_state(sources)
 }
 
-async fn index() -> Response {
-    let headers =
-        [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
-    (headers, INDEX).into_response()
+async fn index(headers: HeaderMap) -> Response {
+    INDEX.answer(&headers)
 }
 
-async fn asset(Path(name): Path<String>) -> Response {
-    let Some(file) = FILES.iter().find(|file| file.name == name) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    let headers = [(header::CONTENT_TYPE, file.kind), (header::CACHE_CONTROL, "no-cache")];
-    (headers, file.plain).into_response()
+async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let file = ASSETS.iter().find(|file| file.name == name);
+    file.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |file| file.answer(&headers))
 }
 
 async fn healthz(State(sources): State<Sources>) -> Response {

@@ -86,6 +86,7 @@ function hear(): void {
     find('log')
       .querySelectorAll('.line')
       .forEach((line) => line.remove());
+    find('empty').hidden = false;
     transcript?.forEach((line) => showLine(line, false));
     const last = turns?.[turns.length - 1];
     if (last) showTurn(last);

@@ -285,11 +285,13 @@ impl Panel {
     /// The next text packet; pings are answered. `None` when closed.
     pub(super) async fn text(&mut self) -> Option<String> {
         loop {
-            match self.message().await? {
-                Message::Text(text) if text.as_str() == "2" => self.say("3").await,
-                Message::Text(text) => return Some(text.as_str().to_owned()),
-                other => panic!("unexpected {other:?}"),
+            let message = self.message().await?;
+            let text = message.to_text().expect("a text packet").to_owned();
+            assert!(message.is_text(), "unexpected {message:?}");
+            if text != "2" {
+                return Some(text);
             }
+            self.say("3").await;
         }
     }
 
@@ -331,6 +333,12 @@ impl Panel {
     /// Whether it is closed by the other side soon, whatever comes before.
     pub(super) async fn closes(&mut self) -> bool {
         let end = async { while self.heard().await.is_some() {} };
+        timeout(SOON, end).await.is_ok()
+    }
+
+    /// Whether the connection itself ends soon, not only the namespace.
+    pub(super) async fn is_cut(&mut self) -> bool {
+        let end = async { while self.message().await.is_some() {} };
         timeout(SOON, end).await.is_ok()
     }
 

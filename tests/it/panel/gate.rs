@@ -255,6 +255,31 @@ async fn the_word_of_the_page_is_needed_inside_socket_io() {
 }
 
 #[tokio::test]
+async fn a_second_handshake_on_one_socket_changes_nothing() {
+    let desk = Desk::start();
+    let session = desk.pair(Role::Admin).await;
+    let mut panel = desk.connect(&session, Value::Null).await;
+    panel.wait("grok-voice:hello").await;
+    for _ in 0..10 {
+        panel.say(&format!("40{}", json!({"csrf": session.csrf}))).await;
+    }
+    let answer = panel.ask("grok-voice:listen", json!({"on": true})).await;
+    assert_eq!((&answer["ok"], desk.trust.clients()), (&json!(true), 1));
+}
+
+#[tokio::test]
+async fn a_browser_keeps_the_page_until_it_changes() {
+    let desk = Desk::start();
+    for path in ["GET /", "GET /assets/panel.js", "GET /assets/panel.css"] {
+        let reply = desk.http(path, &[], "").await;
+        let tag = format!("If-None-Match: {}", reply.header("etag").unwrap());
+        assert!(reply.status == 200 && reply.body.len() > 1000);
+        let again = desk.http(path, &[&tag], "").await;
+        assert_eq!((again.status, again.body.len()), (304, 0), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn health_is_for_all_neighbours() {
     let desk = Desk::start();
     let reply = desk.http("GET /healthz", &[], "").await;
