@@ -2,7 +2,7 @@
 
 use super::target::Target;
 use super::words::Failure;
-use super::{InForce, race, tls, upgrade};
+use super::{InForce, race, upgrade};
 use crate::base::event::{Dial, Trouble};
 use crate::base::secret::Secret;
 use rustls::ClientConfig;
@@ -107,10 +107,7 @@ async fn steps(
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Failure::new(Trouble::NotTrusted, format!("{host} is no host name")))?;
         let connector = TlsConnector::from(config);
-        let stream = connector
-            .connect_with(name, tcp, |session| session.set_buffer_limit(Some(tls::BUFFER)))
-            .await
-            .map_err(broken)?;
+        let stream = connector.connect(name, tcp).await.map_err(broken)?;
         in_force.tls = Some(describe(stream.get_ref().1));
         Box::new(stream)
     } else {
