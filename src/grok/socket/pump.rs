@@ -1,8 +1,8 @@
 //! Moves messages over an open WebSocket until one side has had enough.
 //!
 //! A stalled link must show at once, not as speech that is answered late. Three buffers could hide
-//! it: the WebSocket library's (each message is flushed before the next is taken), the TLS
-//! layer's and the kernel's (both made small in `dial`). What does not fit waits in the send
+//! it: those of the WebSocket library and of TLS (each message is flushed through both before the
+//! next is taken) and the kernel's (made small in `dial`). What does not fit waits in the send
 //! queue, and a queue that has not been empty for [`PATIENCE`] is congestion.
 
 use super::dial::Carrier;

@@ -7,10 +7,6 @@ use rustls::{ClientConfig, RootCertStore};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Plaintext the TLS layer may hold back from the kernel: a few records. The library's 64 KiB would
-/// hide more than a second of stale speech behind a stalled link.
-pub(super) const BUFFER: usize = 4096;
-
 /// The client's side: the system's trust anchors (Mozilla's where it has none) and those of
 /// `ca_file`. It keeps session tickets, so one configuration serves every dial.
 pub(super) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, Error> {

@@ -40,6 +40,10 @@ pub(super) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
         if stream.read_buf(&mut bytes).await.map_err(broken)? == 0 {
             return Err(broken(std::io::ErrorKind::UnexpectedEof.into()));
         }
+        if bytes.starts_with(b"HTTP/1.0 ") {
+            // Simple servers and old proxies refuse in HTTP/1.0, which the parser does not take.
+            bytes[7] = b'1';
+        }
         match Response::try_parse(&bytes) {
             Ok(Some(parsed)) => break parsed,
             Ok(None) if bytes.len() < HEAD_MAX => {}
@@ -51,6 +55,9 @@ pub(super) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
     if status != StatusCode::SWITCHING_PROTOCOLS {
         // Whatever ends the reading, what has come is what can be shown.
         let _ = tokio::time::timeout(BODY_WAIT, read_body(stream, headers, &mut rest)).await;
+        if is_chunked(headers) {
+            rest = dechunk(&rest);
+        }
         let secret = key.map(Secret::expose);
         return Err(Failure::refused(status, headers, &rest, secret, wall_seconds()));
     }
@@ -102,17 +109,37 @@ fn request(
     ))
 }
 
-/// Reads the body up to its stated length, the end or the limit.
+/// Reads the body up to its stated end, the end of the connection or the limit.
 async fn read_body<S: AsyncRead + Unpin>(stream: &mut S, headers: &HeaderMap, body: &mut Vec<u8>) {
     let stated = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok());
     let wanted = stated.and_then(|v| v.trim().parse().ok()).unwrap_or(BODY_MAX).min(BODY_MAX);
-    while body.len() < wanted {
+    let chunked = is_chunked(headers);
+    while body.len() < wanted && !(chunked && body.ends_with(b"0\r\n\r\n")) {
         match stream.read_buf(body).await {
             Ok(0) | Err(_) => break,
             Ok(_) => {}
         }
     }
     body.truncate(wanted);
+}
+
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let coding = headers.get(header::TRANSFER_ENCODING).and_then(|v| v.to_str().ok());
+    coding.is_some_and(|v| v.trim().eq_ignore_ascii_case("chunked"))
+}
+
+/// What is there of a chunked body (RFC 9112 section 7.1).
+fn dechunk(mut bytes: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") {
+        let size = bytes[..end].split(|&byte| byte == b';').next().unwrap_or_default();
+        let size = std::str::from_utf8(size).ok().and_then(|s| usize::from_str_radix(s, 16).ok());
+        let rest = &bytes[end + 2..];
+        let Some(size @ 1..) = size else { break };
+        body.extend_from_slice(&rest[..size.min(rest.len())]);
+        bytes = rest.get(size.saturating_add(2)..).unwrap_or_default();
+    }
+    body
 }
 
 fn strange(target: &Target, what: &str) -> Failure {
@@ -143,5 +170,15 @@ mod tests {
         assert_eq!(failure.trouble, Trouble::Refused);
         assert!(!failure.words.contains("xai-1"));
         assert!(!request("").unwrap().contains("Authorization"));
+    }
+
+    #[test]
+    fn a_chunked_body_is_put_together_as_far_as_it_came() {
+        assert_eq!(dechunk(b"3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n"), b"abc0123456789");
+        assert_eq!(dechunk(b"5\r\nabc"), b"abc");
+        assert_eq!(dechunk(b"ffffffffffffffff\r\nabc"), b"abc");
+        for nothing in ["", "\r\n", "zz\r\nabc", "0\r\n\r\n", "5"] {
+            assert_eq!(dechunk(nothing.as_bytes()), b"", "{nothing:?}");
+        }
     }
 }

@@ -41,7 +41,8 @@ impl<'kvs> log::kv::VisitSource<'kvs> for Fields<'_> {
 
 pub(super) fn install() {
     ONCE.call_once(|| {
-        log::set_logger(&Capture).expect("nobody else captures the log");
+        // Where somebody else was first, the test that looks for our line fails.
+        let _ = log::set_logger(&Capture);
         log::set_max_level(log::LevelFilter::Trace);
     });
 }

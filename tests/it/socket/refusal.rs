@@ -173,3 +173,26 @@ fn plain_http_on_the_tls_port_is_recognised() {
         assert!(words.contains("does not speak TLS"), "{words}");
     });
 }
+
+#[test]
+fn refusals_of_simple_servers_and_of_proxies_are_understood() {
+    let old = "HTTP/1.0 403 Forbidden\r\nServer: x\r\n\r\n{\"error\":\"no plan\"}";
+    let proxy = "HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n\
+                 8\r\n{\"error\"\r\nb\r\n:\"no plan\"}\r\n0\r\n\r\n";
+    for answer in [old.to_owned(), proxy.to_owned()] {
+        run(async {
+            let (listener, port) = listen().await;
+            let mut socket = plain(port);
+            socket.dial(Dial::default(), key());
+            let far = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                read_head(&mut stream).await;
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream
+            };
+            let (_held, (trouble, status, _, words)) = tokio::join!(far, failure(&mut socket));
+            assert_eq!((trouble, status), (Trouble::Refused, Some(403)), "{words}");
+            assert!(words.ends_with("(403): no plan"), "{words}");
+        });
+    }
+}
