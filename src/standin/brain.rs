@@ -354,8 +354,14 @@ impl Brain {
                 let words = "Conversation exceeded the maximum duration";
                 self.end(now, &Refusal::plain("max_duration", words));
             }
-            Deed::Close(code) => return Some(Out::Close(code)),
-            Deed::Drop => return Some(Out::Drop),
+            Deed::Close(code) => {
+                self.queue = Queue::default();
+                return Some(Out::Close(code));
+            }
+            Deed::Drop => {
+                self.queue = Queue::default();
+                return Some(Out::Drop);
+            }
             Deed::Hush => return Some(Out::Hush),
         }
         None

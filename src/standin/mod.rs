@@ -28,6 +28,9 @@ mod vad;
 mod wire;
 mod wirelog;
 
+#[cfg(test)]
+mod tests;
+
 pub use desk::Report;
 pub use fault::{Fault, FaultError, Resume, faults};
 pub use server::{Running, start};
