@@ -12,11 +12,13 @@ mod brain;
 mod desk;
 mod fault;
 mod http;
+mod items;
 mod mischief;
 mod plan;
 mod queue;
 mod server;
 mod session;
+mod socket;
 mod sound;
 mod stream;
 mod talk;
@@ -25,6 +27,9 @@ mod tools;
 mod vad;
 mod wire;
 mod wirelog;
+
+#[cfg(test)]
+mod tests;
 
 pub use desk::Report;
 pub use fault::{Fault, FaultError, Resume, faults};

@@ -1,44 +1,32 @@
-//! DOOR tungstenite: accepts, refuses, and gives each connection's brain its clock and its socket.
+//! DOOR tokio: listens, answers requests, refuses, and hands handshakes to `socket`.
 
-use super::brain::{Brain, Out, Query};
 use super::desk::{Desk, Report};
 use super::fault::Mood;
 use super::http::{Answer, BODY_LIMIT, Credential, HEAD_LIMIT, Request, head_end, switching};
-use super::stream::Stream;
+use super::socket::accept_key;
 use super::tls;
-use super::wire::{Pen, encode};
+use super::wire::Pen;
 use super::wirelog::WireLog;
 use super::{Options, StandinError};
 use crate::base::secret::Secret;
 use crate::base::unit::Moment;
-use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 /// TLS handshake and request head must be here by then: a slow client may not hold a place.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A client that takes nothing for so long is given up.
-const SEND: Duration = Duration::from_secs(10);
-/// A connection without any frame of the client for so long is dead; it answers our pings.
-const DEAD: Duration = Duration::from_secs(60);
-/// WebSocket pings, beside the service's own.
-const PING: Duration = Duration::from_secs(20);
+pub(crate) const SEND: Duration = Duration::from_secs(10);
 /// Connections at a time: far more than a desk needs, far fewer than file descriptors.
 const CONNECTIONS: usize = 64;
 /// Connections that are still told why; beyond that they are dropped.
@@ -46,16 +34,12 @@ const CONNECTIONS_HEARD: usize = 2 * CONNECTIONS;
 /// Pause after a failed accept, for instance without file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long `stop` waits for connections to close.
-const STOP: Duration = Duration::from_millis(500);
-/// Longest message of a client: five minutes of audio as JSON.
-const MESSAGE_LIMIT: usize = 16 * 1024 * 1024;
-/// Sizes of fragments with the fault `split-frames`.
-const FRAGMENTS: [usize; 4] = [1, 13, 700, 4096];
+pub(crate) const STOP: Duration = Duration::from_millis(500);
 const PATH: &str = "/v1/realtime";
 
 /// The clock of the stand-in: its own, since it plays a machine of its own.
 #[derive(Debug, Clone, Copy)]
-struct Clock(Instant);
+pub(crate) struct Clock(Instant);
 
 impl Clock {
     fn start() -> Self {
@@ -63,11 +47,11 @@ impl Clock {
         Self(Instant::now())
     }
 
-    fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         Moment::from_micros(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
-    fn instant(&self, at: Moment) -> Instant {
+    pub(crate) fn instant(&self, at: Moment) -> Instant {
         self.0 + Duration::from_micros(at.micros())
     }
 }
@@ -80,13 +64,13 @@ fn unix() -> Duration {
 
 /// What every task of one stand-in shares.
 #[derive(Debug)]
-struct House {
-    desk: Arc<Desk>,
-    log: WireLog,
+pub(crate) struct House {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) log: WireLog,
     key: Option<Secret>,
-    clock: Clock,
-    seed: u64,
-    numbers: AtomicU32,
+    pub(crate) clock: Clock,
+    pub(crate) seed: u64,
+    pub(crate) numbers: AtomicU32,
     handshakes: AtomicU32,
 }
 
@@ -315,8 +299,7 @@ impl House {
         }
         self.check(request)?;
         let Some(key) = request.websocket_key() else { return Err(Answer::refusal(400)) };
-        let accept = derive_accept_key(key.as_bytes());
-        Ok(switching(&accept, request.chosen_protocol().as_deref()))
+        Ok(switching(&accept_key(&key), request.chosen_protocol().as_deref()))
     }
 
     async fn client_secret<S: AsyncRead + Unpin>(
@@ -351,193 +334,5 @@ impl House {
         let expires_at = self.desk.unix_ms(now) / 1000 + seconds;
         let body = json!({ "value": secret, "expires_at": expires_at });
         Answer { status: 200, retry_after_s: None, body }
-    }
-
-    async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send>(
-        &self,
-        mut stream: S,
-        request: &Request,
-        reply: &[u8],
-        ahead: &[u8],
-        stopped: watch::Receiver<bool>,
-    ) {
-        if !matches!(timeout(SEND, stream.write_all(reply)).await, Ok(Ok(()))) {
-            return;
-        }
-        self.desk.count(|r| r.connections += 1);
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
-        let query = Query {
-            model: request.parameter("model").map(str::to_owned),
-            conversation: request.parameter("conversation_id").map(str::to_owned),
-        };
-        let seed = self.seed.wrapping_add(u64::from(number) << 32);
-        let brain = Brain::new(self.desk.clone(), number, seed, &query, self.clock.now());
-        let deaf = Arc::new(AtomicBool::new(self.desk.mood.no_pong));
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(MESSAGE_LIMIT))
-            .max_frame_size(Some(MESSAGE_LIMIT));
-        let stream = Stream::new(stream, ahead, deaf.clone());
-        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-        Connection { house: self, number, brain, socket, deaf, hushed: false }.run(stopped).await;
-    }
-}
-
-/// One open connection.
-struct Connection<'a, S> {
-    house: &'a House,
-    number: u32,
-    brain: Brain,
-    socket: WebSocketStream<Stream<S>>,
-    deaf: Arc<AtomicBool>,
-    hushed: bool,
-}
-
-/// The connection is over.
-struct Over;
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
-    async fn run(mut self, stopped: watch::Receiver<bool>) {
-        let _ = self.pump(stopped).await;
-        self.brain.leave(self.house.clock.now());
-    }
-
-    async fn pump(&mut self, mut stopped: watch::Receiver<bool>) -> Result<(), Over> {
-        let clock = self.house.clock;
-        let mut heard = clock.now();
-        let mut ping = heard + PING;
-        loop {
-            while let Some(out) = self.brain.poll(clock.now()) {
-                self.put(out).await?;
-            }
-            let due = self.brain.deadline().unwrap_or(ping).min(ping).min(heard + DEAD);
-            tokio::select! {
-                message = self.socket.next() => {
-                    heard = clock.now();
-                    let message = message.and_then(Result::ok).ok_or(Over)?;
-                    if message.is_close() {
-                        // The answer to the client's close is queued; it has to leave.
-                        let _ = timeout(STOP, self.socket.flush()).await;
-                        return Err(Over);
-                    }
-                    self.take(message);
-                }
-                () = sleep_until(clock.instant(due)) => {}
-                _ = stopped.changed() => return self.close(1001).await,
-            }
-            let now = clock.now();
-            if now.since(heard) >= DEAD {
-                return Err(Over);
-            }
-            if now >= ping {
-                ping = now + PING;
-                if !self.hushed {
-                    self.send(Message::Ping(Vec::new().into())).await?;
-                }
-            }
-        }
-    }
-
-    /// A message of the client's.
-    fn take(&mut self, message: Message) {
-        let now = self.house.clock.now();
-        match message {
-            Message::Text(text) => {
-                self.log_text(now, &text);
-                if !self.hushed {
-                    self.brain.text(now, &text);
-                }
-            }
-            Message::Binary(bytes) => {
-                self.log_audio(now, "in", &bytes);
-                if !self.hushed {
-                    self.brain.binary(now, &bytes);
-                }
-            }
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) | Message::Close(_) => {}
-        }
-    }
-
-    fn log_text(&self, now: Moment, text: &str) {
-        if !self.house.log.is_on() {
-            return;
-        }
-        let event: Value = serde_json::from_str(text).unwrap_or_else(|_| json!({ "text": text }));
-        let kind = event["type"].as_str().unwrap_or("malformed");
-        self.house.log.line(now, "in", self.number, kind, &event);
-    }
-
-    fn log_audio(&self, now: Moment, dir: &str, bytes: &[u8]) {
-        if self.house.log.is_on() {
-            let event = json!({ "audio": encode(bytes) });
-            self.house.log.line(now, dir, self.number, "binary", &event);
-        }
-    }
-
-    /// Something of the brain's. While hushed, everything is lost.
-    async fn put(&mut self, out: Out) -> Result<(), Over> {
-        let now = self.house.clock.now();
-        if self.hushed && !matches!(out, Out::Drop) {
-            return Ok(());
-        }
-        match out {
-            Out::Event(event) => {
-                let kind = event["type"].as_str().unwrap_or_default();
-                self.house.log.line(now, "out", self.number, kind, &event);
-                self.text(event.to_string()).await
-            }
-            Out::Junk(text) => {
-                let event = json!({ "text": text });
-                self.house.log.line(now, "out", self.number, "malformed", &event);
-                self.text(text).await
-            }
-            Out::Audio(bytes) => {
-                self.log_audio(now, "out", &bytes);
-                self.send(Message::Binary(bytes.into())).await
-            }
-            Out::Close(code) => self.close(code).await,
-            Out::Drop => Err(Over),
-            Out::Hush => {
-                self.hushed = true;
-                self.deaf.store(true, Ordering::Relaxed);
-                Ok(())
-            }
-        }
-    }
-
-    async fn text(&mut self, text: String) -> Result<(), Over> {
-        if !self.house.desk.mood.split_frames {
-            return self.send(Message::Text(text.into())).await;
-        }
-        let bytes = text.into_bytes();
-        let (mut at, mut turn) = (0, 0);
-        loop {
-            let end = (at + FRAGMENTS[turn % FRAGMENTS.len()]).min(bytes.len());
-            let code = OpCode::Data(if turn == 0 { Data::Text } else { Data::Continue });
-            let last = end == bytes.len();
-            let frame = Frame::message(bytes[at..end].to_vec(), code, last);
-            self.send(Message::Frame(frame)).await?;
-            if last {
-                return Ok(());
-            }
-            (at, turn) = (end, turn + 1);
-        }
-    }
-
-    async fn send(&mut self, message: Message) -> Result<(), Over> {
-        match timeout(SEND, self.socket.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Over),
-        }
-    }
-
-    /// Closes with a code and waits for the answer.
-    async fn close(&mut self, code: u16) -> Result<(), Over> {
-        let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::default() };
-        let goodbye = async {
-            self.socket.close(Some(frame)).await.map_err(|_| Over)?;
-            while let Some(Ok(_)) = self.socket.next().await {}
-            Err(Over)
-        };
-        timeout(STOP, goodbye).await.unwrap_or(Err(Over))
     }
 }

@@ -1,8 +1,9 @@
 //! Listening: audio in, turns out, by the service's own ear or by the client's commits.
 
 use super::answer::millis_since;
-use super::brain::{Brain, shown};
+use super::brain::Brain;
 use super::desk::{Heard as Sound, Line, Role};
+use super::items::shown;
 use super::queue::{Deed, What};
 use super::session::Session;
 use super::sound::{frames, millis};

@@ -12,3 +12,5 @@ mod sound;
 mod speech;
 mod tidy;
 mod unit_file;
+
+mod standin;
