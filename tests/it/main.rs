@@ -10,7 +10,6 @@ mod sheet;
 mod socket;
 mod sound;
 mod speech;
+mod standin;
 mod tidy;
 mod unit_file;
-
-mod standin;
