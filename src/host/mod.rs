@@ -241,7 +241,10 @@ impl Host {
     /// Runs until a signal, a bug, or the onlooker ends it.
     pub fn run(mut self, onlooker: Option<Onlooker>) -> anyhow::Result<()> {
         self.pump.onlooker = onlooker;
-        self.runtime.block_on(self.pump.run())
+        let result = self.runtime.block_on(self.pump.run());
+        // A name look-up under way would hold the end up for seconds.
+        self.runtime.shutdown_background();
+        result
     }
 }
 
