@@ -8,12 +8,10 @@
 pub mod capture;
 pub mod earcon;
 pub mod feed;
-mod fill;
 pub mod ledger;
 pub mod playout;
 #[cfg(test)]
 mod playout_test;
-mod riff;
 pub mod sample;
 mod shape;
 
@@ -24,7 +22,11 @@ mod desktop;
 #[cfg(feature = "io")]
 pub mod drive;
 #[cfg(all(feature = "io", target_os = "linux"))]
+mod fill;
+#[cfg(all(feature = "io", target_os = "linux"))]
 mod holder;
+#[cfg(feature = "io")]
+mod riff;
 #[cfg(feature = "io")]
 pub mod wav;
 

@@ -145,6 +145,14 @@ fn pace(run: &Run, rate: Rate) -> Pace {
     Pace { rate, began: run.now(), period: 0 }
 }
 
+/// Time that was lost while the machine slept counts like a card's: the file goes on where it was,
+/// but the time axis has a gap, as that of the speaker has.
+fn overrun(run: &Run, xrun: bool) {
+    if xrun {
+        run.xruns.overruns.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// A file as microphone: silence until the session is ready (or 2 s), the file once, silence.
 pub(super) fn hear_file(
     path: &Path,
@@ -161,7 +169,8 @@ pub(super) fn hear_file(
     let begun = run.now();
     let mut period = Vec::new();
     let mut rest: Option<&[f32]> = None;
-    while let Some((at, frames, _)) = pace.next(run) {
+    while let Some((at, frames, xrun)) = pace.next(run) {
+        overrun(run, xrun);
         if rest.is_none() && (run.pulse.going() || at.since(begun) >= PATIENCE) {
             rest = Some(&sound.samples);
         }
@@ -172,7 +181,7 @@ pub(super) fn hear_file(
             *left = later;
         }
         period.resize(frames * channels, 0.0);
-        capture.period(&period, Stamp { at, delay: 0, xrun: false });
+        capture.period(&period, Stamp { at, delay: 0, xrun });
     }
     Ok(())
 }
@@ -183,6 +192,7 @@ pub(super) fn hear_nothing(run: &Run, capture: &mut Capture) {
     let mut pace = pace(run, BLOCK_RATE);
     let mut period = Vec::new();
     while let Some((at, frames, xrun)) = pace.next(run) {
+        overrun(run, xrun);
         period.resize(frames, 0.0);
         capture.period(&period, Stamp { at, delay: 0, xrun });
     }

@@ -85,6 +85,11 @@ fn alsa_hears_ten_seconds_without_a_gap() {
 }
 
 #[test]
+fn alsa_keeps_the_time_axis_over_a_standstill() {
+    on_a_card("a_standstill_keeps_the_time_axis", "alsa");
+}
+
+#[test]
 fn alsa_is_silent_after_a_flush() {
     on_a_card("a_flush_is_silent", "alsa");
 }
@@ -432,6 +437,30 @@ mod inside {
         assert_eq!((overruns, heads.iter().map(|h| h.gap).sum::<u32>()), (0, 0));
         assert_eq!(found.len(), 1, "one tone without a gap: {found:?}");
         assert!((found[0].len() as f64 - 10.0 * CARD).abs() < 200.0, "{found:?}");
+    }
+
+    #[test]
+    #[ignore = "run by the tests outside, with a card"]
+    fn a_standstill_keeps_the_time_axis() {
+        let mut ear = ear(options());
+        until("CardReady", Duration::from_secs(5), || ear.shared.ready() == 1);
+        wait(Duration::from_millis(500));
+        // The whole process stands still for much longer than the card's ring.
+        let halt = format!("kill -STOP {0}; sleep 0.5; kill -CONT {0}", std::process::id());
+        assert!(Command::new("sh").args(["-c", &halt]).status().unwrap().success());
+        wait(Duration::from_millis(1000));
+        let overruns = ear.shared.xruns.overruns.load(Ordering::Relaxed);
+        stop(&ear.shared, ear.worker);
+        let (mut samples, mut heads) = (Vec::new(), Vec::<PeriodHead>::new());
+        while let Some(head) = ear.reader.pop(&mut samples) {
+            heads.push(head);
+        }
+        let (first, last) = (heads[10], heads[heads.len() - 1]);
+        let counted = (last.position - first.position) as f64 / CARD;
+        let passed = last.at.since(first.at).as_secs_f64();
+        let gap: u32 = heads.iter().map(|h| h.gap).sum();
+        println!("{counted:.3} s counted, {passed:.3} s passed, {overruns} overruns, gap {gap}");
+        assert!((counted - passed).abs() < 0.03, "{counted} s counted, {passed} s passed");
     }
 
     fn card(verb: &str) {
