@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
@@ -34,6 +34,7 @@ struct Inner {
     wall: Wall,
     set_aside: Option<String>,
     clients: AtomicUsize,
+    next_client: AtomicU64,
     panics: AtomicUsize,
 }
 
@@ -88,6 +89,7 @@ impl Trust {
             wall,
             set_aside,
             clients: AtomicUsize::new(0),
+            next_client: AtomicU64::new(1),
             panics: AtomicUsize::new(0),
         }));
         if fresh {
@@ -128,6 +130,11 @@ impl Trust {
 
     pub(super) fn count_clients(&self, live: usize) {
         self.0.clients.store(live, Ordering::Relaxed);
+    }
+
+    /// A number for a panel, never used twice in one run, even when the panel is started anew.
+    pub(super) fn next_client(&self) -> u64 {
+        self.0.next_client.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn count_panic(&self) {

@@ -57,7 +57,6 @@ struct State {
     feed: Feed,
     clients: BTreeMap<ClientId, Client>,
     links: BTreeMap<String, Link>,
-    next_client: u64,
     next_request: u64,
     next_slice: u64,
     owed: Vec<Request>,
@@ -95,7 +94,6 @@ impl Hub {
             feed: Feed::new(u64::from(pairing::any_u32()) << 16),
             clients: BTreeMap::new(),
             links: BTreeMap::new(),
-            next_client: 1,
             next_request: 1,
             next_slice: 1,
             owed: Vec::new(),
@@ -141,8 +139,7 @@ impl Hub {
         let now = (self.clock)();
         let seq = auth.seq.as_ref().and_then(Value::as_u64);
         let mut state = self.lock();
-        let id = ClientId(state.next_client);
-        state.next_client += 1;
+        let id = ClientId(self.trust.next_client());
         self.listen(&socket, id);
         let sid = socket.id.to_string();
         let peer = socket.req_parts().extensions.get::<Arc<Peer>>().cloned();
@@ -373,8 +370,11 @@ impl Hub {
         for (id, gone) in gone {
             self.expel(&mut state, id, gone);
         }
-        state.links.retain(|_, link| {
-            link.client.is_some() || link.end.is_some() || now.since(link.opened) < UNUSED
+        let State { clients, links, .. } = &mut *state;
+        links.retain(|_, link| {
+            link.client.is_some_and(|id| clients.contains_key(&id))
+                || link.end.is_some()
+                || now.since(link.opened) < UNUSED
         });
     }
 }
@@ -400,7 +400,8 @@ impl Hub {
     /// Whether this paired client may open one more.
     pub(super) fn has_room(&self, session: &TokenHash) -> bool {
         let state = self.lock();
-        let links = state.links.values().filter(|link| link.session == *session).count();
+        let mine = |link: &&Link| link.session == *session && link.end.is_none();
+        let links = state.links.values().filter(mine).count();
         links < 2 * self.max_per_session
     }
 

@@ -262,11 +262,11 @@ async fn meters_arrive_whole_between_other_events() {
     let session = desk.pair(Role::Viewer).await;
     let mut poll = Poll::connect(&desk, &session, Value::Null).await;
     let speaker = async {
-        for n in 0..100 {
+        for n in 0..60 {
             desk.tell(line("a", "x", false)).await;
             desk.tell(audio("a", None, vec![0; 480])).await;
             desk.tell(Event::Tick(tick(f64::from(n)))).await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         desk.tell(state(99)).await;
     };
@@ -291,8 +291,8 @@ async fn meters_arrive_whole_between_other_events() {
         ticks
     };
     let (ticks, polled, ()) = tokio::join!(listener, poller, speaker);
-    assert!(ticks >= 95, "{ticks} of 100");
-    assert!(polled >= 50, "{polled} of 100");
+    assert!(ticks >= 57, "{ticks} of 60");
+    assert!(polled >= 45, "{polled} of 60");
 }
 
 fn whole(heard: &Heard) -> bool {
@@ -328,6 +328,7 @@ async fn the_talk_button_is_released_when_its_holder_vanishes() {
 #[tokio::test]
 async fn an_interrupted_reply_leaves_nothing_in_the_queue() {
     let desk = Desk::start();
+    let mut witness = desk.panel(Role::Viewer).await;
     let session = desk.pair(Role::Admin).await;
     let mut poll = Poll::connect(&desk, &session, Value::Null).await;
     poll.say(r#"421["grok-voice:listen",{"on":true}]"#).await;
@@ -337,11 +338,14 @@ async fn an_interrupted_reply_leaves_nothing_in_the_queue() {
     }
     desk.tell(line("a", "cut", true)).await;
     desk.tell(audio("b", None, vec![2; 480])).await;
+    desk.tell(state(1)).await;
+    // Only then the slow listener reads on.
+    witness.wait("grok-voice:state").await;
     let mut slices = 0;
     while let slice = poll.wait("grok-voice:audio").await
         && slice.body["item"] == "a"
     {
         slices += 1;
     }
-    assert!(slices < 100, "{slices} slices of the old reply");
+    assert!(slices <= 32, "{slices} slices of the old reply");
 }

