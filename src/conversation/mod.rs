@@ -3,7 +3,9 @@
 //! Runs on the main thread, in the simulator, under the fuzzer and in `replay` alike. Never reads a
 //! clock, a socket or a file, and never looks inside PCM: it decides on the numbers beside it.
 
-use crate::base::event::{Dial, Earcon, Fault, Hand, Link, Near, PlayoutFact, Scene, Tag, Wire};
+use crate::base::event::{
+    Dial, Earcon, Fault, Hand, Link, Near, PlayoutFact, Scene, Tag, Wire,
+};
 use crate::base::ring::Epoch;
 use crate::base::unit::{Moment, Volume};
 use crate::grok::session;
