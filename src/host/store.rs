@@ -85,7 +85,7 @@ impl Store {
         if let Err(error) = probe() {
             store.permanent.store(false, Ordering::Relaxed);
             let path = directory.display();
-            log::warn!(path:%, error:%; "the state directory is not writable: settings are lost at the next start");
+            log::warn!(path:%, error:%; "state directory not writable: nothing survives a restart");
         }
         store
     }

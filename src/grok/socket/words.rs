@@ -47,7 +47,8 @@ impl Failure {
         Self::new(
             Trouble::NoName,
             format!(
-                "{host} cannot be looked up ({error}): check the network, its DNS server and grok.url"
+                "{host} cannot be looked up ({error}): check the network, its DNS server and \
+                 grok.url"
             ),
         )
     }
