@@ -23,6 +23,8 @@ pub(crate) struct Active {
     pub(crate) meta: Value,
     /// The caller's audio is dropped until then: a line that may not be interrupted.
     pub(crate) deaf_until: Option<Moment>,
+    /// Its content has been laid out.
+    pub(crate) filled: bool,
     /// When its playback is over at the earliest, once it has been laid out.
     pub(crate) heard_out: Moment,
 }
@@ -108,7 +110,14 @@ impl Brain {
         let response = self.pen.response(&id, "in_progress", json!([]), &meta);
         let created = self.pen.event("response.created", json!({ "response": response }));
         self.queue.push(at, self.tags, What::Event(created));
-        self.active = Some(Active { id, tag: self.tags, meta, deaf_until: None, heard_out: at });
+        self.active = Some(Active {
+            id,
+            tag: self.tags,
+            meta,
+            deaf_until: None,
+            filled: false,
+            heard_out: at,
+        });
     }
 
     /// Lays the open reply out, counted from its `response.created` at `at`.
@@ -125,6 +134,7 @@ impl Brain {
                 meta: &active.meta,
             },
         );
+        active.filled = true;
         active.heard_out = at + plan.first_audio + Duration::from_millis(plan.audio_ms);
         for (after, what) in plan.steps {
             self.queue.push(at + after, active.tag, what);
@@ -213,8 +223,8 @@ impl Brain {
 
     /// A delta at the moment it leaves.
     pub(super) fn delta(&mut self, now: Moment, tag: Tag, delta: &Delta) -> Out {
-        let bytes = &delta.bytes[delta.range.clone()];
-        let format = self.session.output;
+        let bytes = delta.bytes();
+        let format = delta.format;
         let ms = millis((bytes.len() / format.width()) as u64, format.rate());
         if tag != 0 {
             let sent = millis((delta.range.end / format.width()) as u64, format.rate());
@@ -226,12 +236,12 @@ impl Brain {
         }
         self.billed_ms += ms;
         self.desk.count(|r| r.audio_out_ms += ms);
-        if self.session.binary_output {
-            return Out::Audio(bytes.to_vec());
+        if delta.binary {
+            return Out::Audio(bytes);
         }
         let mut fields = json!({
             "item_id": delta.item, "response_id": delta.response, "content_index": 0,
-            "output_index": delta.index, "delta": encode(bytes),
+            "output_index": delta.index, "delta": encode(&bytes),
         });
         if !self.pen.documented {
             fields["rid"] = delta.rid.as_str().into();

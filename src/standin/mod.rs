@@ -56,7 +56,8 @@ pub struct Options {
     pub faults: Vec<Fault>,
     /// File to which every event is appended as a JSON line.
     pub wire_log: Option<PathBuf>,
-    /// Whether answers are as slow as recorded. Without, only the pace of the audio remains.
+    /// Whether answers are as slow as recorded. Without, only the pace of the audio and the time
+    /// in which a stop can be taken back remain.
     pub delays: bool,
 }
 

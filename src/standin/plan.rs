@@ -4,7 +4,7 @@ use super::desk::{Heard, Line, Role};
 use super::fault::Mood;
 use super::queue::{Delta, Done, What};
 use super::session::Session;
-use super::sound::{chime, frames, millis, resample, speak};
+use super::sound::{Sound, chime, frames, millis, speak};
 use super::tools::{Call, calls};
 use super::wire::{Pen, Refusal, item};
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ pub(crate) enum Prompt {
 struct Script {
     text: String,
     /// Samples at the output rate.
-    sound: Vec<i16>,
+    sound: Arc<Sound>,
     calls: Vec<Call>,
     fails: bool,
     silent: bool,
@@ -63,24 +63,28 @@ fn spoken(text: String, rate: u32, least_ms: u64) -> Script {
     if sound.len() < least {
         sound.resize(least, 0);
     }
-    Script { text, sound, ..Script::default() }
+    Script { text, sound: Arc::new(Sound::made(sound)), ..Script::default() }
 }
 
 fn story(rate: u32) -> Script {
-    let mut script = spoken(STORY.to_owned(), rate, 0);
-    while script.sound.len() < frames(LONG_MS, rate) {
-        script.sound.extend(speak(STORY, rate));
-        script.text.push_str(STORY);
+    let (mut sound, mut text) = (chime(rate), String::new());
+    while sound.len() < frames(LONG_MS, rate) {
+        sound.extend(speak(STORY, rate));
+        text.push_str(STORY);
     }
-    script.sound.truncate(frames(LONG_MS, rate));
-    script.text.truncate(script.text.trim_end().len());
-    script
+    sound.truncate(frames(LONG_MS, rate));
+    text.truncate(text.trim_end().len());
+    Script { text, sound: Arc::new(Sound::made(sound)), ..Script::default() }
 }
 
 /// Section 6 of the contract, for what a user said or typed.
 fn answer(text: &str, heard: Option<&Heard>, session: &Session) -> Script {
     let rate = session.output.rate();
     let lower = text.to_lowercase();
+    let calls = calls(text, &session.functions);
+    if !calls.is_empty() {
+        return Script { calls, ..spoken("One moment.".to_owned(), rate, 0) };
+    }
     if lower.contains("long story") {
         return story(rate);
     }
@@ -91,17 +95,13 @@ fn answer(text: &str, heard: Option<&Heard>, session: &Session) -> Script {
         let script = spoken("I shall try, but this will not end well.".to_owned(), rate, 2000);
         return Script { fails: true, ..script };
     }
-    let calls = calls(text, &session.functions);
-    if !calls.is_empty() {
-        return Script { calls, ..spoken("One moment.".to_owned(), rate, 0) };
-    }
     let own_call =
         lower.contains("search") && ["web_search", "x_search"].iter().any(|t| session.offers(t));
     let Some(heard) = heard else {
         return Script { own_call, ..spoken(format!("You wrote: {text}"), rate, SHORTEST_MS) };
     };
-    let mut sound = chime(rate);
-    sound.extend(resample(&heard.samples, heard.format.rate(), rate));
+    let from = heard.format.rate();
+    let sound = Arc::new(Sound::said_back(chime(rate), heard.samples.clone(), from, rate));
     Script { text: format!("You said: {text}"), sound, own_call, ..Script::default() }
 }
 
@@ -286,8 +286,9 @@ impl Layout<'_> {
             .into_iter()
             .map(|(ms, text)| (ms, text, self.set.pen.id("event")))
             .collect();
-        let bytes = Arc::new(self.set.session.output.encode(&script.sound));
-        let cuts = cuts(bytes.len(), self.set.session, self.set.mood);
+        let sound = script.sound.clone();
+        let bytes = sound.len() * self.set.session.output.width();
+        let cuts = cuts(bytes, self.set.session, self.set.mood);
         let (begin, mut said, mut from) = (self.at, 0, 0);
         for (n, to) in cuts.iter().copied().enumerate() {
             let at_ms = millis((from / self.set.session.output.width()) as u64, rate);
@@ -305,8 +306,10 @@ impl Layout<'_> {
                         rid: spoken.map(|p| p.2.clone()).unwrap_or_default(),
                         index: self.place(),
                         first: n == 0,
-                        bytes: bytes.clone(),
+                        sound: sound.clone(),
                         range: from..to,
+                        format: self.set.session.output,
+                        binary: self.set.session.binary_output,
                     }),
                 ));
             }

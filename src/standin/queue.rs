@@ -1,5 +1,6 @@
 //! What a connection will do and when: the only place where the stand-in waits.
 
+use super::sound::{Format, Sound};
 use crate::base::unit::Moment;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 /// Which reply an entry belongs to; 0 is none.
 pub(crate) type Tag = u32;
 
-/// A stretch of a reply's audio, cut from bytes that are already in the output format.
+/// A stretch of a reply's audio.
 #[derive(Debug, Clone)]
 pub(crate) struct Delta {
     pub(crate) response: String,
@@ -17,8 +18,12 @@ pub(crate) struct Delta {
     pub(crate) rid: String,
     pub(crate) index: u64,
     pub(crate) first: bool,
-    pub(crate) bytes: Arc<Vec<u8>>,
+    pub(crate) sound: Arc<Sound>,
+    /// Which bytes of it, in `format`.
     pub(crate) range: Range<usize>,
+    /// A change of the session counts from the next reply on.
+    pub(crate) format: Format,
+    pub(crate) binary: bool,
 }
 
 /// The end of a reply.
@@ -71,6 +76,19 @@ pub(crate) enum What {
 pub(crate) struct Queue {
     entries: BTreeMap<(Moment, u64), (Tag, What)>,
     count: u64,
+}
+
+impl Delta {
+    /// The bytes of this stretch; they may begin or end within a sample.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let width = self.format.width();
+        let first = self.range.start / width;
+        let samples = self.sound.part(first..self.range.end.div_ceil(width));
+        let mut bytes = self.format.encode(&samples);
+        bytes.truncate(self.range.end - first * width);
+        bytes.drain(..self.range.start - first * width);
+        bytes
+    }
 }
 
 impl Queue {

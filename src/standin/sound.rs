@@ -2,6 +2,8 @@
 
 use crate::base::pcm::{from_i16, to_i16};
 use std::f32::consts::PI;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// PCM rates the service lists (11025 stands in its schema only).
 pub(crate) const RATES: [u32; 8] = [8000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
@@ -97,29 +99,76 @@ fn to_alaw(sample: i16) -> u8 {
 /// Zero crossings of the sinc on either side: enough for speech, -70 dB of images.
 const HALF: usize = 16;
 
-/// `samples` at another rate: a windowed sinc with one set of weights per phase of the ratio.
-/// Equal rates give the same samples, bit for bit.
-pub(crate) fn resample(samples: &[i16], from: u32, to: u32) -> Vec<i16> {
-    if from == to || samples.is_empty() {
-        return samples.to_vec();
+/// Samples at another rate, one by one: a windowed sinc with a set of weights per phase of the
+/// ratio. Equal rates give the same samples, bit for bit.
+#[derive(Debug)]
+struct Resampler {
+    step: usize,
+    phases: usize,
+    reach: usize,
+    weights: Vec<Vec<f32>>,
+}
+
+impl Resampler {
+    fn new(from: u32, to: u32) -> Self {
+        let common = gcd(from, to);
+        let (step, phases) = ((from / common) as usize, (to / common) as usize);
+        let cutoff = f64::from(to.min(from)) / f64::from(from) * 0.95;
+        let reach = whole((HALF as f64 / cutoff).ceil());
+        let weights = match step == phases {
+            true => Vec::new(),
+            false => (0..phases).map(|p| kernel(p as f64 / phases as f64, reach, cutoff)).collect(),
+        };
+        Self { step, phases, reach, weights }
     }
-    let common = gcd(from, to);
-    let (step, phases) = ((from / common) as usize, (to / common) as usize);
-    let cutoff = f64::from(to.min(from)) / f64::from(from) * 0.95;
-    let reach = whole((HALF as f64 / cutoff).ceil());
-    let weights: Vec<Vec<f32>> =
-        (0..phases).map(|p| kernel(p as f64 / phases as f64, reach, cutoff)).collect();
-    let count = samples.len() * phases / step;
-    let input: Vec<f32> = samples.iter().map(|s| from_i16(*s)).collect();
-    (0..count)
-        .map(|n| {
-            let (centre, phase) = (n * step / phases, n * step % phases);
-            let first = (centre + 1).saturating_sub(reach);
-            let skip = first + reach - (centre + 1);
-            let taps = weights[phase].iter().skip(skip);
-            to_i16(input[first..].iter().zip(taps).map(|(x, w)| x * w).sum())
-        })
-        .collect()
+
+    const fn count(&self, input: usize) -> usize {
+        input * self.phases / self.step
+    }
+
+    /// Output sample number `n`.
+    fn at(&self, input: &[i16], n: usize) -> i16 {
+        let (centre, phase) = (n * self.step / self.phases, n * self.step % self.phases);
+        let Some(weights) = self.weights.get(phase) else { return input[centre] };
+        let first = (centre + 1).saturating_sub(self.reach);
+        let skip = first + self.reach - (centre + 1);
+        let taps = weights.iter().skip(skip);
+        to_i16(input[first..].iter().zip(taps).map(|(x, w)| from_i16(*x) * w).sum())
+    }
+}
+
+/// The sound of a reply: made samples, then what was heard, resampled only as it is sent.
+#[derive(Debug, Default)]
+pub(crate) struct Sound {
+    head: Vec<i16>,
+    tail: Option<(Arc<Vec<i16>>, Resampler)>,
+}
+
+impl Sound {
+    /// Made samples alone.
+    pub(crate) const fn made(head: Vec<i16>) -> Self {
+        Self { head, tail: None }
+    }
+
+    /// Made samples at the rate `to`, then others that came at the rate `from`.
+    pub(crate) fn said_back(head: Vec<i16>, heard: Arc<Vec<i16>>, from: u32, to: u32) -> Self {
+        Self { head, tail: Some((heard, Resampler::new(from, to))) }
+    }
+
+    /// Samples in all.
+    pub(crate) fn len(&self) -> usize {
+        self.head.len() + self.tail.as_ref().map_or(0, |(heard, by)| by.count(heard.len()))
+    }
+
+    /// Some of the samples.
+    pub(crate) fn part(&self, range: Range<usize>) -> Vec<i16> {
+        let head = self.head.len();
+        let sample = |n: usize| match &self.tail {
+            Some((heard, by)) if n >= head => by.at(heard, n - head),
+            Some(_) | None => self.head[n],
+        };
+        (range.start..range.end.min(self.len())).map(sample).collect()
+    }
 }
 
 /// Weights for a point `offset` samples behind the centre, normalised to unity gain.
@@ -277,7 +326,9 @@ mod tests {
     fn resampling_keeps_a_tone_and_its_length() {
         for (from, to) in [(16_000, 24_000), (24_000, 16_000), (8000, 48_000), (44_100, 24_000)] {
             let sound = tone(from, 500.0, 400);
-            let out = resample(&sound, from, to);
+            let sound = Arc::new(sound);
+            let out = Sound::said_back(Vec::new(), sound.clone(), from, to);
+            let out = [out.part(0..100), out.part(100..out.len())].concat();
             assert!(out.len().abs_diff(frames(400, to)) <= 2);
             assert!((level(&out) - level(&sound)).abs() < 0.1, "{from} {to}");
             let want = tone(to, 500.0, 400);
@@ -289,7 +340,8 @@ mod tests {
                 .unwrap();
             assert!(worst < 80, "{from} {to}: {worst}");
         }
-        assert_eq!(resample(&[1, 2, 3], 8000, 8000), [1, 2, 3]);
+        let same = Sound::said_back(vec![9], Arc::new(vec![1, 2, 3]), 8000, 8000);
+        assert_eq!(same.part(0..99), [9, 1, 2, 3]);
     }
 
     #[test]

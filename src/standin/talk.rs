@@ -29,6 +29,8 @@ const TO_SPEECH: Duration = Duration::from_millis(80);
 const LONGEST_MS: u64 = 600_000;
 /// Audio kept in silence for the largest allowed `prefix_padding_ms`.
 const PREFIX_MS: u64 = 10_000;
+/// How far the buffer may grow beyond that before it is trimmed.
+const SLACK_MS: u64 = 5000;
 /// A caption every so much speech, and the speech behind one word of it.
 const CAPTION_MS: (u64, u64) = (600, 350);
 
@@ -150,7 +152,10 @@ impl Brain {
         }
         let keep = if manual || self.ear.busy() { LONGEST_MS } else { PREFIX_MS };
         let oldest = self.ear.end().saturating_sub(frames(keep, format.rate()) as u64);
-        self.ear.forget(oldest);
+        // In steps, so that the buffer is not moved with every message.
+        if oldest > self.ear.start + frames(SLACK_MS, format.rate()) as u64 {
+            self.ear.forget(oldest);
+        }
     }
 
     /// Speech in manual mode: it is told of (Q2), and it stops a reply without a word (Q11).
@@ -345,15 +350,15 @@ impl Brain {
         let late = now + self.delay(TO_FINAL);
         self.transcript(late, &open.item, &open.text, "completed");
         self.keep_turn(open.item, open.text, samples);
-        if self.active.is_none() {
-            let at = now + self.delay(TO_REPLY);
+        let mut at = now;
+        if self.active.as_ref().is_none_or(|active| active.filled) {
+            // A reply that was asked for meanwhile gives way to what was said.
+            self.barge_in(now);
+            at += self.delay(TO_REPLY);
             self.open(at, Value::Null);
-            let prompt = self.prompt();
-            self.fill(at, &prompt);
-        } else {
-            let prompt = self.prompt();
-            self.fill(now, &prompt);
         }
+        let prompt = self.prompt();
+        self.fill(at, &prompt);
     }
 
     fn keep_turn(&mut self, item: String, text: String, samples: Vec<i16>) {

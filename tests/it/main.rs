@@ -10,6 +10,7 @@ mod sheet;
 mod socket;
 mod sound;
 mod speech;
+#[cfg(test)]
 mod standin;
 mod tidy;
 mod unit_file;

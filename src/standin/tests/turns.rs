@@ -296,3 +296,38 @@ fn clients_are_watched() {
         assert_eq!(report.violations.get(what), Some(&1), "{what}");
     }
 }
+
+#[test]
+fn what_was_said_wins_over_a_reply_asked_for_meanwhile() {
+    let mut bench = Bench::new(&[], true);
+    bench.hear(&word());
+    bench.quiet(200);
+    bench.typed("tell me a long story");
+    bench.quiet(1500);
+    bench.run(5000);
+    assert_eq!(bench.said(), "You said: Tell me a joke.");
+    assert_eq!(bench.all("response.created").len(), 2);
+    assert_eq!(bench.all("response.output_audio_transcript.done").len(), 1);
+}
+
+#[test]
+fn a_reply_under_way_keeps_its_format() {
+    let mut bench = Bench::new(&[], true);
+    bench.typed("hello");
+    bench.run(800);
+    let output = json!({ "format": { "type": "audio/pcm", "rate": 8000 }, "transport": "binary" });
+    bench.configure(&json!({ "audio": { "output": output } }));
+    bench.run(3000);
+    let ms: u64 = bench
+        .all("response.output_audio.delta")
+        .iter()
+        .map(|d| d["audio_duration_ms"].as_u64().unwrap())
+        .sum();
+    assert!(ms.abs_diff(bench.audio().len() as u64 / 48) < 5);
+    bench.forget();
+    bench.typed("hello");
+    bench.run(3000);
+    assert!(
+        bench.audio().is_empty() && bench.seen.iter().any(|(_, out)| matches!(out, Out::Audio(_)))
+    );
+}
