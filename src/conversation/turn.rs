@@ -298,3 +298,136 @@ impl Turn {
         matches!(self, Self::Asleep | Self::Lingering { .. })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    const NOW: Moment = Moment::from_millis(5000);
+    const THEN: Moment = Moment::from_millis(1000);
+
+    fn states() -> Vec<Turn> {
+        let mut states = vec![
+            Turn::Asleep,
+            Turn::Thinking { since: THEN },
+            Turn::Speaking { since: THEN, epoch: Epoch(1) },
+            Turn::Lingering { until: Some(NOW) },
+            Turn::Lingering { until: None },
+        ];
+        for by in [By::Voice, By::Wake, By::Button, By::Finished] {
+            states.extend([true, false].map(|heard| Turn::Listening { since: THEN, by, heard }));
+        }
+        states
+    }
+
+    fn facts() -> Vec<(&'static str, Fact)> {
+        vec![
+            ("wake word", Fact::Woke),
+            ("button down", Fact::Pressed),
+            ("button up", Fact::Released { manual: true }),
+            ("button up", Fact::Released { manual: false }),
+            ("speech", Fact::Spoke),
+            ("speech at the service", Fact::ServiceHeard),
+            ("committed", Fact::Committed),
+            ("link back", Fact::Resent),
+            ("typed", Fact::Typed),
+            ("sound", Fact::Sounded),
+            ("heard, more to come", Fact::Drained { more: true }),
+            ("heard", Fact::Drained { more: false }),
+            ("no reply", Fact::Over(Reason::Completed)),
+            ("no reply", Fact::Over(Reason::Unanswered)),
+            ("limit", Fact::Expired { pending: true }),
+            ("limit", Fact::Expired { pending: false }),
+            ("stop", Fact::Stopped),
+            ("muted", Fact::Muted),
+            ("connected", Fact::Roused),
+            ("hung up", Fact::Slept),
+        ]
+    }
+
+    fn scopes() -> Vec<Scope> {
+        [Rest::Sleep, Rest::Linger(Duration::from_secs(6)), Rest::Always]
+            .map(|rest| Scope { now: NOW, epoch: Epoch(1), rest })
+            .to_vec()
+    }
+
+    fn name(turn: Turn) -> &'static str {
+        match turn {
+            Turn::Asleep => "Asleep",
+            Turn::Listening { .. } => "Listening",
+            Turn::Thinking { .. } => "Thinking",
+            Turn::Speaking { .. } => "Speaking",
+            Turn::Lingering { .. } => "Lingering",
+        }
+    }
+
+    /// Every state, every fact, every kind of rest.
+    fn all_steps() -> Vec<(Turn, &'static str, Turn, Vec<Deed>)> {
+        let mut steps = Vec::new();
+        for scope in scopes() {
+            for state in states() {
+                for (word, fact) in facts() {
+                    let (next, deeds) = state.step(&scope, fact);
+                    steps.push((state, word, next, deeds));
+                }
+            }
+        }
+        steps
+    }
+
+    #[test]
+    fn the_states_draw_themselves() {
+        let mut arrows: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
+        for (from, word, to, deeds) in all_steps() {
+            if name(from) == name(to) && deeds.is_empty() {
+                continue;
+            }
+            let cut = deeds.contains(&Deed::Interrupt);
+            let label = if cut { format!("{word} (cut)") } else { word.to_owned() };
+            arrows.entry((name(from), name(to))).or_default().insert(label);
+        }
+        let mut drawing = String::from("stateDiagram-v2\n    [*] --> Asleep\n");
+        for ((from, to), labels) in arrows {
+            let labels = labels.into_iter().collect::<Vec<_>>().join(", ");
+            drawing.push_str(&format!("    {from} --> {to}: {labels}\n"));
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/turn.mmd");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(path, &drawing).unwrap();
+        }
+        let golden = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(golden, drawing, "UPDATE_GOLDEN=1 cargo test draws it anew");
+    }
+
+    #[test]
+    fn turns_begin_and_end_in_pairs() {
+        for (from, word, to, deeds) in all_steps() {
+            let mut running = !from.is_resting();
+            for deed in &deeds {
+                match deed {
+                    Deed::Begin => {
+                        assert!(!running, "{from:?} {word}: begins twice");
+                        running = true;
+                    }
+                    Deed::Finish(_) => {
+                        assert!(running, "{from:?} {word}: ends twice");
+                        running = false;
+                    }
+                    Deed::Commit | Deed::Discard | Deed::Interrupt => {}
+                }
+            }
+            assert_eq!(running, !to.is_resting(), "{from:?} {word} -> {to:?}");
+        }
+    }
+
+    #[test]
+    fn a_muted_microphone_ends_what_is_heard_and_nothing_else() {
+        for scope in scopes() {
+            for state in states() {
+                let (next, _) = state.step(&scope, Fact::Muted);
+                assert!(!matches!(next, Turn::Listening { .. } | Turn::Lingering { .. }));
+            }
+        }
+    }
+}

@@ -209,6 +209,8 @@ pub struct Session {
     last_append: Option<Moment>,
     spoken_item: Option<String>,
     committed_item: Option<String>,
+    /// The committed turn began to be answered aloud: its end is not taken back any more.
+    sounded: bool,
     binary_owner: (String, String),
     unacknowledged: Vec<String>,
     /// Names of calls that were told with their item.
@@ -248,6 +250,7 @@ impl Session {
             last_append: None,
             spoken_item: None,
             committed_item: None,
+            sounded: false,
             binary_owner: Default::default(),
             unacknowledged: Vec::new(),
             names: VecDeque::new(),

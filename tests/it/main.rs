@@ -14,3 +14,4 @@ mod speech;
 mod standin;
 mod tidy;
 mod unit_file;
+mod wire;

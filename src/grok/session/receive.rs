@@ -110,7 +110,7 @@ impl Session {
             return;
         }
         let known = self.spoken_item.as_ref() == Some(&item);
-        let stale = self.committed_item.as_ref() == Some(&item) && !known;
+        let stale = self.committed_item.as_ref() == Some(&item) && (!known || self.sounded);
         let sent = self.last_append.is_some_and(|at| now - at <= SPEECH_ECHO);
         if stale || !sent {
             return;
@@ -127,6 +127,7 @@ impl Session {
             return;
         }
         self.committed_item = Some(item);
+        self.sounded = false;
         if self.detection.is_some() {
             self.replies.want(now, Wish::Heard);
         } else {
@@ -210,6 +211,7 @@ impl Session {
         if let Some(samples) = self.parts.sound(&item, bytes, old_name, stamp)
             && !samples.is_empty()
         {
+            self.sounded = true;
             self.facts.push_back(Fact::Sound { response, item, samples });
         }
     }
