@@ -6,11 +6,12 @@
 //! microphone is well above what the echo could be. How loud the echo is at the microphone is
 //! learned while the reply plays and nobody speaks; until then it is taken to be as loud as the
 //! reply itself, so an unknown room never interrupts itself and a loud person still can. A
-//! microphone that hears no echo at all (headset, file) is learned within a fifth of a second.
+//! microphone that hears no echo at all (headset, file) is learned within half a second.
 
 use super::BargeIn;
 use crate::base::event::{Near, Voice};
 use crate::base::unit::Db;
+use std::collections::VecDeque;
 
 /// Echo removed by at least this much leaves speech on top.
 const ERLE_ENOUGH: f32 = 15.0;
@@ -25,6 +26,9 @@ const MARGIN: f32 = 10.0;
 const HOLD: f32 = 0.4;
 /// So many blocks with echo and no speech are enough to know: 200 ms.
 const LEARNED: u32 = 20;
+/// A block teaches when the detector has stayed quiet for so many more: 300 ms. It needs 160 ms to
+/// decide, and the first sounds of a person must not count as loud echo.
+const CONFIRMED: usize = 30;
 /// The learned echo is forgotten by so much a block (1 dB a second): rooms change.
 const FORGET: f32 = 0.01;
 
@@ -34,11 +38,18 @@ pub(super) struct Ear {
     far: f32,
     coupling: f32,
     blocks: u32,
+    /// What the last quiet blocks would teach; `None` where nothing played.
+    waiting: VecDeque<Option<f32>>,
 }
 
 impl Default for Ear {
     fn default() -> Self {
-        Self { far: Db::SILENCE.0, coupling: Db::SILENCE.0, blocks: 0 }
+        Self {
+            far: Db::SILENCE.0,
+            coupling: Db::SILENCE.0,
+            blocks: 0,
+            waiting: VecDeque::with_capacity(CONFIRMED + 1),
+        }
     }
 }
 
@@ -46,9 +57,17 @@ impl Ear {
     /// Takes in a block.
     pub(super) fn note(&mut self, near: &Near, speaking: bool) {
         self.far = near.far.0.max(self.far - HOLD).max(Db::SILENCE.0);
-        if speaking && near.voice == Voice::Quiet && near.far.0 > FAR_TEACHES {
+        if near.voice != Voice::Quiet {
+            self.waiting.clear();
+            return;
+        }
+        let teaches = speaking && near.far.0 > FAR_TEACHES;
+        self.waiting.push_back(teaches.then_some(near.mic.0 - self.far));
+        if self.waiting.len() > CONFIRMED
+            && let Some(Some(coupling)) = self.waiting.pop_front()
+        {
             self.blocks = self.blocks.saturating_add(1);
-            self.coupling = (near.mic.0 - self.far).max(self.coupling - FORGET);
+            self.coupling = coupling.max(self.coupling - FORGET);
         }
     }
 
@@ -103,7 +122,9 @@ mod tests {
     #[test]
     fn a_microphone_without_echo_may_interrupt_soon() {
         let mut ear = Ear::default();
-        (0..20).for_each(|_| ear.note(&near(-80.0, -20.0, Voice::Quiet), true));
+        (0..50).for_each(|_| ear.note(&near(-80.0, -20.0, Voice::Quiet), true));
+        (0..12).for_each(|_| ear.note(&near(-20.0, -20.0, Voice::Quiet), true));
+        ear.note(&near(-20.0, -20.0, Voice::Maybe), true);
         assert!(ear.allows(BargeIn::Auto, &near(-40.0, -20.0, Voice::Talking)));
         assert!(!ear.hears_echo(BargeIn::Auto, &near(-40.0, -20.0, Voice::Talking)));
     }
@@ -114,7 +135,7 @@ mod tests {
         (0..5).for_each(|_| ear.note(&near(-35.0, -20.0, Voice::Quiet), true));
         (0..50).for_each(|_| ear.note(&near(-33.0, -20.0, Voice::Talking), true));
         assert!(!ear.allows(BargeIn::Auto, &near(-30.0, -20.0, Voice::Talking)));
-        (0..20).for_each(|_| ear.note(&near(-35.0, -20.0, Voice::Quiet), true));
+        (0..50).for_each(|_| ear.note(&near(-35.0, -20.0, Voice::Quiet), true));
         assert!(!ear.allows(BargeIn::Auto, &near(-30.0, -20.0, Voice::Talking)));
         assert!(ear.allows(BargeIn::Auto, &near(-20.0, -20.0, Voice::Talking)));
         assert!(ear.hears_echo(BargeIn::Auto, &near(-30.0, -20.0, Voice::Talking)));

@@ -28,6 +28,8 @@ impl Conversation {
             Mode::Push => Rest::Sleep,
             Mode::Open | Mode::Wake if self.settings.muted => Rest::Sleep,
             Mode::Open if always => Rest::Always,
+            // Who typed did not ask the microphone to listen.
+            Mode::Wake if self.typed_turn => Rest::Sleep,
             Mode::Open | Mode::Wake if self.policy.linger.is_zero() => Rest::Sleep,
             Mode::Open | Mode::Wake => Rest::Linger(self.policy.linger),
         }

@@ -77,7 +77,7 @@ pub const BUG: u8 = 70;
 
 /// The exit status that says what kind of failure this is.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.is::<ConfigError>() {
+    if error.is::<ConfigError>() || error.is::<KeyError>() {
         78
     } else if error.is::<Bug>() {
         BUG
@@ -98,6 +98,9 @@ pub fn panel_url(address: SocketAddr) -> String {
 /// The daemon: `run`.
 pub fn run(sources: &Sources, journal: Option<PathBuf>) -> anyhow::Result<()> {
     let config = config::load(sources)?;
+    if let Err(e @ KeyError::Open { .. }) = key(&config) {
+        return Err(e.into());
+    }
     let host = Host::open(config, journal)?;
     if let Some(url) = host.panel() {
         log::info!(panel = url.as_str(); "the panel is up; pair with the code of `grok-speaker pair`");

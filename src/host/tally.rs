@@ -79,7 +79,7 @@ impl Tally {
     /// To the service.
     pub fn sent(&self, wire: &Wire) {
         match wire {
-            Wire::Text(text) if text.starts_with(APPEND) => self.counters.sent(text.len() as u64),
+            Wire::Text(text) if text.starts_with(APPEND) => self.counters.sent(sound(text)),
             Wire::Text(_) => {}
             Wire::Binary(bytes) => self.counters.sent(bytes.len() as u64),
         }
@@ -134,6 +134,12 @@ impl Tally {
     }
 }
 
+/// Bytes of sound in a JSON audio event.
+fn sound(text: &str) -> u64 {
+    let base64 = text.rsplit('"').nth(1).unwrap_or_default().trim_end_matches('=');
+    base64.len() as u64 * 3 / 4
+}
+
 /// Label of a lost or refused connection.
 fn cause(trouble: Trouble) -> &'static str {
     match trouble {
@@ -146,5 +152,17 @@ fn cause(trouble: Trouble) -> &'static str {
         Trouble::NotTrusted => "not_trusted",
         Trouble::Protocol => "protocol",
         Trouble::Dropped => "dropped",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_is_counted_without_its_wrapping() {
+        let append = |audio: &str| format!("{APPEND},\"audio\":\"{audio}\"}}");
+        assert_eq!(sound(&append("AAABAAIAAwAEAAUABgAHAA==")), 16);
+        assert_eq!(sound(&append("")), 0);
     }
 }
