@@ -4,7 +4,7 @@ use super::desk::{Desk, Report};
 use super::fault::Mood;
 use super::http::{Answer, BODY_LIMIT, Credential, HEAD_LIMIT, Request, head_end, switching};
 use super::socket::accept_key;
-use super::tls;
+use super::tls::{self, TlsAcceptor};
 use super::wire::Pen;
 use super::wirelog::WireLog;
 use super::{Options, StandinError};
@@ -21,7 +21,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 
 /// TLS handshake and request head must be here by then: a slow client may not hold a place.
 const HANDSHAKE: Duration = Duration::from_secs(10);
