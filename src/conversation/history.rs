@@ -1,12 +1,13 @@
 //! Our own copy of the conversation, for a service that does not restore it.
 //!
-//! Rule: it is sent again after a reconnect only when the service did not restore the conversation
-//! (another conversation id, or not one replayed item before `session.updated`), because each typed
-//! item costs money, and only when the last line is younger than ten minutes, because nobody goes
-//! on with an older conversation. At most eight lines and 2000 characters, the youngest first to
-//! stay.
+//! Rule: after a reconnect only the lines of whom are sent again of whom the service replayed
+//! nothing (recorded connections brought the assistant's lines back and lost what was typed),
+//! because each typed item costs money, and only when the last line is younger than ten minutes, because nobody
+//! goes on with an older conversation. At most eight lines and 2000 characters, the youngest first
+//! to stay.
 
 use crate::base::unit::Moment;
+use crate::grok::session::Restored;
 use crate::panel::event::Speaker;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -44,16 +45,22 @@ impl History {
         self.lines.iter().map(|(.., text)| text.chars().count()).sum()
     }
 
-    /// What is worth telling again, oldest first, without the line of `except`.
-    pub(super) fn lines(
+    /// What is worth telling again, oldest first, without the line of `except` and of whom lines
+    /// were restored.
+    pub(super) fn missing(
         &self,
         now: Moment,
         except: Option<&str>,
+        restored: Restored,
     ) -> impl Iterator<Item = (Speaker, &str)> {
         let fresh = now - self.last <= FRESH;
+        let there = move |who| match who {
+            Speaker::User => restored.user,
+            Speaker::Assistant => restored.assistant,
+        };
         self.lines
             .iter()
-            .filter(move |(id, ..)| fresh && Some(id.as_str()) != except)
+            .filter(move |(id, who, _)| fresh && Some(id.as_str()) != except && !there(*who))
             .map(|(_, who, text)| (*who, text.as_str()))
     }
 }
@@ -62,15 +69,17 @@ impl History {
 mod tests {
     use super::*;
 
+    const NOTHING: Restored = Restored { user: false, assistant: false };
+
     #[test]
     fn the_youngest_lines_stay_within_both_limits() {
         let mut history = History::default();
         for i in 0..20 {
             history.note(Moment::ZERO, &i.to_string(), Speaker::User, &"x".repeat(100));
         }
-        assert_eq!(history.lines(Moment::ZERO, None).count(), LINES);
+        assert_eq!(history.missing(Moment::ZERO, None, NOTHING).count(), LINES);
         history.note(Moment::ZERO, "long", Speaker::Assistant, &"y".repeat(5000));
-        assert_eq!(history.lines(Moment::ZERO, None).count(), 1);
+        assert_eq!(history.missing(Moment::ZERO, None, NOTHING).count(), 1);
         assert_eq!(history.characters(), CHARACTERS);
     }
 
@@ -78,8 +87,10 @@ mod tests {
     fn old_conversations_are_not_told_again() {
         let mut history = History::default();
         history.note(Moment::ZERO, "a", Speaker::User, "Hello");
-        assert_eq!(history.lines(Moment::from_millis(599_000), None).count(), 1);
-        assert_eq!(history.lines(Moment::from_millis(601_000), None).count(), 0);
-        assert_eq!(history.lines(Moment::ZERO, Some("a")).count(), 0);
+        assert_eq!(history.missing(Moment::from_millis(599_000), None, NOTHING).count(), 1);
+        assert_eq!(history.missing(Moment::from_millis(601_000), None, NOTHING).count(), 0);
+        assert_eq!(history.missing(Moment::ZERO, Some("a"), NOTHING).count(), 0);
+        let restored = Restored { user: true, assistant: false };
+        assert_eq!(history.missing(Moment::ZERO, None, restored).count(), 0);
     }
 }

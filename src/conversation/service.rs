@@ -66,15 +66,13 @@ impl Conversation {
         self.queue.push_back(Output::Publish(Event::Transcript(line)));
     }
 
-    fn ready(&mut self, now: Moment, restored: bool) {
+    fn ready(&mut self, now: Moment, restored: session::Restored) {
         self.trouble.clear();
         self.offline = false;
         self.refused = false;
         self.missing_since = None;
         self.last_active = now;
-        if !restored {
-            self.tell_history(now);
-        }
+        self.tell_history(now, restored);
         if !std::mem::replace(&mut self.ready_told, true) {
             self.queue.push_back(Output::Ready);
         }
@@ -90,11 +88,11 @@ impl Conversation {
         self.rouse(now);
     }
 
-    fn tell_history(&mut self, now: Moment) {
+    fn tell_history(&mut self, now: Moment, restored: session::Restored) {
         // What is not answered yet is told anyway, once.
         let current = self.typed.front().map(|t| t.item.as_str());
         let current = current.or_else(|| self.report.as_ref()?.item.as_deref());
-        for (who, text) in self.history.lines(now, current) {
+        for (who, text) in self.history.missing(now, current, restored) {
             match who {
                 Speaker::User => self.session.user_item(None, text),
                 Speaker::Assistant => self.session.assistant_item(text),

@@ -94,13 +94,22 @@ pub enum Ask {
     Transmit(Wire),
 }
 
+/// Whose lines of an earlier connection the service replayed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// What the person said or typed.
+    pub user: bool,
+    /// What the service said.
+    pub assistant: bool,
+}
+
 /// What happened, as far as a conversation cares.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fact {
-    /// Sound and items may be sent. `restored`: the service still has the conversation.
+    /// Sound and items may be sent.
     Ready {
-        /// See above.
-        restored: bool,
+        /// What the service still has of the conversation.
+        restored: Restored,
     },
     /// The connection failed or ended without our doing.
     Down {
@@ -204,7 +213,8 @@ pub struct Session {
     parts: Parts,
     conversation: Option<String>,
     same_conversation: bool,
-    replayed: bool,
+    /// By the items that came before `session.updated`.
+    replayed: Restored,
     last_frame: Moment,
     last_append: Option<Moment>,
     spoken_item: Option<String>,
@@ -245,7 +255,7 @@ impl Session {
             parts: Parts::default(),
             conversation: None,
             same_conversation: false,
-            replayed: false,
+            replayed: Restored::default(),
             last_frame: Moment::ZERO,
             last_append: None,
             spoken_item: None,
@@ -390,7 +400,7 @@ impl Session {
                     self.line = Line::Greeting { since: now };
                     self.last_frame = now;
                     self.same_conversation = false;
-                    self.replayed = false;
+                    self.replayed = Restored::default();
                     self.configure();
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::super::reply::{Admission, News};
 use super::super::server::{self, Item, ServerEvent};
-use super::{Fact, Line, Over, Session, Wish};
+use super::{Fact, Line, Over, Restored, Session, Wish};
 use crate::base::event::Wire;
 use crate::base::unit::Moment;
 use std::time::Duration;
@@ -84,7 +84,8 @@ impl Session {
         // A second one answers nothing of ours.
         if matches!(self.line, Line::Greeting { .. }) {
             self.line = Line::Ready { since: now };
-            let restored = self.same_conversation && self.replayed;
+            let replayed = std::mem::take(&mut self.replayed);
+            let restored = if self.same_conversation { replayed } else { Restored::default() };
             self.facts.push_back(Fact::Ready { restored });
         }
     }
@@ -92,14 +93,12 @@ impl Session {
     fn item_added(&mut self, item: Item) {
         if matches!(self.line, Line::Greeting { .. }) {
             // Nothing of this connection is an item yet: it is replayed.
-            self.replayed = true;
+            self.replayed.user |= item.role == "user" && item.kind == "message";
+            self.replayed.assistant |= item.role == "assistant" && item.kind == "message";
             return;
         }
         if item.kind == "function_call_output" {
             self.unacknowledged.retain(|id| *id != item.call_id);
-        }
-        if item.replayed {
-            self.replayed = true;
         }
     }
 
