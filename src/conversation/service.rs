@@ -163,6 +163,10 @@ impl Conversation {
         let Some(tag) = self.downlink.play(response, &item, samples, &mut self.queue) else {
             return;
         };
+        if self.session.active_reply() != Some(response) {
+            // Its end was told before this sound: no other will come.
+            self.downlink.end(response, Some(&item), &mut self.queue);
+        }
         if let Some(report) = self.report.as_mut().filter(|r| !r.sounded) {
             report.sounded = true;
             report.tag = Some(tag);
