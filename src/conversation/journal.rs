@@ -16,6 +16,10 @@ pub use scribe::Scribe;
 /// A line of a journal, as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a line lives for a moment; a box would be allocated for each block"
+)]
 pub enum Line {
     /// The first: what the conversation was made of.
     Head {
@@ -86,19 +90,20 @@ fn elide(wire: &Wire) -> Option<(Wire, usize)> {
 
 /// Puts silence where the sound was.
 fn restore(input: Input, elided: usize) -> Input {
-    match input {
-        Input::Message(Wire::Binary(_)) if elided > 0 => {
-            Input::Message(Wire::Binary(vec![0; elided]))
-        }
-        Input::Message(Wire::Text(mut text)) if elided > 0 => {
+    if elided == 0 {
+        return input;
+    }
+    let Input::Message(wire) = input else { return input };
+    Input::Message(match wire {
+        Wire::Binary(_) => Wire::Binary(vec![0; elided]),
+        Wire::Text(mut text) => {
             if let Some(range) = sound(&text) {
                 let silence = base64::engine::general_purpose::STANDARD.encode(vec![0; elided]);
                 text.replace_range(range, &silence);
             }
-            Input::Message(Wire::Text(text))
+            Wire::Text(text)
         }
-        other => other,
-    }
+    })
 }
 
 /// Runs a journal again: a line for each thing that happened and each thing that was asked, as
