@@ -67,7 +67,12 @@ impl Conversation {
         if near.wake.is_some() && self.policy.mode == Mode::Wake {
             self.woke(now, near);
         }
-        let detected = self.policy.mode != Mode::Push;
+        let detected = match self.policy.mode {
+            Mode::Push => false,
+            Mode::Open => true,
+            // Who typed did not wake the microphone for the room.
+            Mode::Wake => !self.typed_turn,
+        };
         let allowed = detected && self.ear.allows(self.policy.barge_in, near);
         let may_open = match self.turn {
             // Nobody would answer; only a person's own action tries again.
