@@ -8,7 +8,9 @@ use std::time::Duration;
 /// A point in our own time: microseconds since the process (or the simulation) began.
 ///
 /// It has no `now()`: only the host makes one from a clock. Prints as seconds, `12.480`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Moment(u64);
 

@@ -7,6 +7,7 @@ mod daemon;
 mod panel;
 mod scenario;
 mod sheet;
+mod simulation;
 mod socket;
 mod sound;
 mod speech;

@@ -164,14 +164,15 @@ impl Stage {
     }
 
     fn near(&mut self) -> Near {
-        let (score, level) = match self.voice {
-            Voice::Quiet => (0.02, self.levels.0),
-            Voice::Maybe => (0.6, self.levels.1),
-            Voice::Talking => (0.95, self.levels.1),
+        // The sound itself says loud or not, so that a service may detect turns in it.
+        let (score, level, sample) = match self.voice {
+            Voice::Quiet => (0.02, self.levels.0, 0.001),
+            Voice::Maybe => (0.6, self.levels.1, 0.1),
+            Voice::Talking => (0.95, self.levels.1, 0.1),
         };
         Near {
             at: self.now,
-            block: Block([0.01; 160]),
+            block: Block([sample; 160]),
             speech: Score(score),
             voice: self.voice,
             wake: std::mem::take(&mut self.wake).then_some(Score(0.9)),
