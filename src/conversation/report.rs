@@ -94,10 +94,8 @@ impl Report {
         let mut marks: BTreeMap<String, u64> =
             self.marks.iter().map(|(name, at)| ((*name).to_owned(), since(*at))).collect();
         marks.insert("end".to_owned(), since(now));
-        let reason = match reason {
-            Reason::Completed if self.broken => Reason::Failed,
-            other => other,
-        };
+        let failed = reason == Reason::Completed && self.broken;
+        let reason = if failed { Reason::Failed } else { reason };
         event::Turn { turn: self.turn, marks, cost, reason: reason.word().to_owned() }
     }
 }

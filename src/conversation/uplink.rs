@@ -227,7 +227,7 @@ mod tests {
         assert_eq!((up.kept(), up.dropped), (KEPT, 16_000));
         assert_eq!(up.chunk(false).unwrap().len(), 1600);
         while up.has_backlog() {
-            assert!(up.chunk(false).unwrap().len() % 320 == 0);
+            assert!(up.chunk(false).unwrap().len().is_multiple_of(320));
         }
         up.rewind();
         assert!(up.has_backlog() && !up.has_sent());

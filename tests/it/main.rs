@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod board;
+mod chaos;
 mod config;
 mod daemon;
 mod panel;

@@ -8,7 +8,7 @@ fn two_hundred_seeds_keep_every_rule_and_come_to_rest() {
     for seed in 0..200 {
         let world = std::panic::catch_unwind(|| {
             let mut world = World::new(seed);
-            world.live(60);
+            world.live(45);
             world.come_to_rest();
             world
         })

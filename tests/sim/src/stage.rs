@@ -58,6 +58,10 @@ pub struct Stage {
     pub lines: Vec<String>,
     /// Whether outputs and lines are kept.
     pub keep: bool,
+    /// Whether inputs are kept.
+    pub record: bool,
+    /// They.
+    pub recorded: Vec<(Moment, Input)>,
     /// The time.
     pub now: Moment,
     scribe: Scribe,
@@ -84,6 +88,8 @@ impl Stage {
             outputs: Vec::new(),
             lines: Vec::new(),
             keep: true,
+            record: false,
+            recorded: Vec::new(),
             now: Moment::ZERO,
             scribe: Scribe::default(),
             voice: Voice::Quiet,
@@ -105,6 +111,9 @@ impl Stage {
                 self.lines.extend(self.scribe.input(self.now, &input));
             }
             self.checks.input(self.now, &input);
+            if self.record {
+                self.recorded.push((self.now, input.clone()));
+            }
             self.conversation.handle(self.now, input);
             while let Some(output) = self.conversation.poll() {
                 self.checks.output(self.now, &output);
