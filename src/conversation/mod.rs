@@ -113,10 +113,7 @@ pub struct Wall {
 /// Everything that can happen to a conversation. Serialised without the sound of [`Input::Near`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most inputs are blocks; a box would be allocated for each"
-)]
+#[expect(clippy::large_enum_variant, reason = "the commonest variant is the largest")]
 pub enum Input {
     /// 10 ms of microphone.
     Near(#[serde(with = "journal::near")] Near),

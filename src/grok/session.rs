@@ -592,7 +592,10 @@ impl Session {
     /// Sends whole samples at the input rate; the caller asks [`Session::may_stream`] first.
     pub fn append(&mut self, now: Moment, samples: &[i16]) {
         self.last_append = Some(now);
-        let bytes: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
+        let mut bytes = Vec::with_capacity(samples.len() * 2);
+        for sample in samples {
+            bytes.extend_from_slice(&sample.to_le_bytes());
+        }
         match self.options.transport {
             Transport::Json => {
                 let audio = base64::engine::general_purpose::STANDARD.encode(bytes);

@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod board;
+mod chaos;
 mod config;
 mod daemon;
 mod panel;
 mod scenario;
 mod sheet;
+mod simulation;
 mod socket;
 mod sound;
 mod speech;

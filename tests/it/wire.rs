@@ -49,23 +49,37 @@ fn speak(stage: &mut Stage, item: &str) {
 }
 
 fn lines(stage: &Stage) -> Vec<Transcript> {
-    let mut lines = Vec::new();
-    for (_, output) in &stage.outputs {
-        if let Output::Publish(Event::Transcript(line)) = output {
-            lines.push(line.clone());
-        }
-    }
-    lines
+    stage
+        .outputs
+        .iter()
+        .filter_map(|(_, output)| {
+            let Output::Publish(Event::Transcript(line)) = output else { return None };
+            Some(line.clone())
+        })
+        .collect()
 }
 
 fn notices(stage: &Stage) -> Vec<String> {
-    let mut codes = Vec::new();
-    for (_, output) in &stage.outputs {
-        if let Output::Publish(Event::Notice(notice)) = output {
-            codes.push(notice.code.clone());
-        }
-    }
-    codes
+    stage
+        .outputs
+        .iter()
+        .filter_map(|(_, output)| {
+            let Output::Publish(Event::Notice(notice)) = output else { return None };
+            Some(notice.code.clone())
+        })
+        .collect()
+}
+
+/// How many query parameters each dialling had.
+fn dials(stage: &Stage) -> Vec<usize> {
+    stage
+        .outputs
+        .iter()
+        .filter_map(|(_, output)| {
+            let Output::Dial(dial) = output else { return None };
+            Some(dial.query.len())
+        })
+        .collect()
 }
 
 fn flushed(stage: &Stage) -> bool {
@@ -346,9 +360,7 @@ fn q14_a_cancel_without_a_reply_is_harmless() {
 
 #[test]
 fn q15_an_echo_of_the_reply_does_not_interrupt_it() {
-    let mut numbers = policy(Mode::Open);
-    numbers.barge_in = BargeIn::Auto;
-    let mut stage = Stage::new(numbers, 1);
+    let mut stage = Stage::new(policy(Mode::Open), 1);
     stage.run(10);
     stage.connect();
     speak(&mut stage, "u1");
@@ -532,14 +544,7 @@ fn a_conversation_that_is_too_long_is_begun_anew_with_our_history() {
     play(&mut stage, &["text \"Hello\"", "created r1", "sound r1 a1 100", "done r1 completed"]);
     stage.run(11_000);
     play(&mut stage, &["error max_duration \"Conversation exceeded the maximum duration\""]);
-    let dials: Vec<_> = stage
-        .outputs
-        .iter()
-        .filter_map(|(_, o)| match o {
-            Output::Dial(dial) => Some(dial.query.len()),
-            _ => None,
-        })
-        .collect();
+    let dials = dials(&stage);
     assert_eq!(dials, [1, 1], "no conversation_id");
     play(&mut stage, &["up", "greeting c2", "updated"]);
     assert_eq!(stage.count("conversation.item.create"), 2);
@@ -578,9 +583,5 @@ fn an_unacknowledged_output_is_no_conversation_to_resume() {
     play(&mut stage, &["text \"How loud?\"", "created r1", "call r1 c1 get_volume {}"]);
     stage.run(11_000);
     stage.lose();
-    let last = stage.outputs.iter().rev().find_map(|(_, o)| match o {
-        Output::Dial(dial) => Some(dial.query.len()),
-        _ => None,
-    });
-    assert_eq!(last, Some(1));
+    assert_eq!(dials(&stage).last(), Some(&1));
 }

@@ -28,6 +28,8 @@ pub struct Checks {
     last_dials: Vec<Moment>,
     received: BTreeMap<String, u64>,
     person: bool,
+    /// The link behaves as it likes: what depends on its order is not checked.
+    pub forgiving: bool,
     /// How many turns were reported.
     pub turns: u32,
     /// How many of them were completed.
@@ -61,6 +63,7 @@ impl Checks {
             last_dials: Vec::new(),
             received: BTreeMap::new(),
             person: false,
+            forgiving: false,
             turns: 0,
             completed: 0,
             chunks: 0,
@@ -102,7 +105,7 @@ impl Checks {
         match output {
             Output::Transmit(wire) => self.transmit(now, wire),
             Output::Dial(_) => {
-                assert!(!self.dialled, "{now}: one connection at a time");
+                assert!(!self.dialled || self.forgiving, "{now}: one connection at a time");
                 self.dialled = true;
                 self.dial(now);
             }
@@ -153,8 +156,11 @@ impl Checks {
             Wire::Text(text) => (text.contains("input_audio_buffer.append"), text.as_str()),
         };
         let configuration = text.contains("\"session.update\"");
-        assert!(self.dialled, "{now}: nothing is sent without a connection");
-        assert!(self.ready || configuration, "{now}: nothing before session.updated: {text:.60}");
+        assert!(self.dialled || self.forgiving, "{now}: nothing is sent without a connection");
+        assert!(
+            self.ready || configuration || self.forgiving,
+            "{now}: nothing before session.updated: {text:.60}"
+        );
         if append {
             self.chunks += 1;
             self.appended = true;
@@ -179,7 +185,7 @@ impl Checks {
         if self.last_dials.len() > 10 {
             let first = self.last_dials.remove(0);
             let span = (now - first).as_secs();
-            assert!(span >= 45, "{now}: ten diallings in {span} s");
+            assert!(span >= 45 || self.forgiving, "{now}: ten diallings in {span} s");
         }
     }
 

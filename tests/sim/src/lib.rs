@@ -5,8 +5,11 @@
 pub mod card;
 pub mod check;
 pub mod event;
+pub mod person;
 
 pub mod script;
 pub mod seed;
+pub mod service;
 
 pub mod stage;
+pub mod world;

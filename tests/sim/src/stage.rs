@@ -58,6 +58,10 @@ pub struct Stage {
     pub lines: Vec<String>,
     /// Whether outputs and lines are kept.
     pub keep: bool,
+    /// Whether inputs are kept.
+    pub record: bool,
+    /// They.
+    pub recorded: Vec<(Moment, Input)>,
     /// The time.
     pub now: Moment,
     scribe: Scribe,
@@ -84,6 +88,8 @@ impl Stage {
             outputs: Vec::new(),
             lines: Vec::new(),
             keep: true,
+            record: false,
+            recorded: Vec::new(),
             now: Moment::ZERO,
             scribe: Scribe::default(),
             voice: Voice::Quiet,
@@ -105,6 +111,9 @@ impl Stage {
                 self.lines.extend(self.scribe.input(self.now, &input));
             }
             self.checks.input(self.now, &input);
+            if self.record {
+                self.recorded.push((self.now, input.clone()));
+            }
             self.conversation.handle(self.now, input);
             while let Some(output) = self.conversation.poll() {
                 self.checks.output(self.now, &output);
@@ -164,14 +173,15 @@ impl Stage {
     }
 
     fn near(&mut self) -> Near {
-        let (score, level) = match self.voice {
-            Voice::Quiet => (0.02, self.levels.0),
-            Voice::Maybe => (0.6, self.levels.1),
-            Voice::Talking => (0.95, self.levels.1),
+        // The sound itself says loud or not, so that a service may detect turns in it.
+        let (score, level, sample) = match self.voice {
+            Voice::Quiet => (0.02, self.levels.0, 0.001),
+            Voice::Maybe => (0.6, self.levels.1, 0.1),
+            Voice::Talking => (0.95, self.levels.1, 0.1),
         };
         Near {
             at: self.now,
-            block: Block([0.01; 160]),
+            block: Block([sample; 160]),
             speech: Score(score),
             voice: self.voice,
             wake: std::mem::take(&mut self.wake).then_some(Score(0.9)),
