@@ -6,11 +6,12 @@
 //! microphone is well above what the echo could be. How loud the echo is at the microphone is
 //! learned while the reply plays and nobody speaks; until then it is taken to be as loud as the
 //! reply itself, so an unknown room never interrupts itself and a loud person still can. A
-//! microphone that hears no echo at all (headset, file) is learned within a fifth of a second.
+//! microphone that hears no echo at all (headset, file) is learned within half a second.
 
 use super::BargeIn;
 use crate::base::event::{Near, Voice};
 use crate::base::unit::Db;
+use std::collections::VecDeque;
 
 /// Echo removed by at least this much leaves speech on top.
 const ERLE_ENOUGH: f32 = 15.0;
@@ -25,6 +26,9 @@ const MARGIN: f32 = 10.0;
 const HOLD: f32 = 0.4;
 /// So many blocks with echo and no speech are enough to know: 200 ms.
 const LEARNED: u32 = 20;
+/// A block teaches only when no speech was found in so many blocks after it (200 ms): the detector
+/// is sure of speech some blocks late, and those first blocks of a person are not echo.
+const SETTLED: usize = 20;
 /// The learned echo is forgotten by so much a block (1 dB a second): rooms change.
 const FORGET: f32 = 0.01;
 
@@ -34,11 +38,13 @@ pub(super) struct Ear {
     far: f32,
     coupling: f32,
     blocks: u32,
+    /// Couplings that are not settled, oldest first.
+    fresh: VecDeque<f32>,
 }
 
 impl Default for Ear {
     fn default() -> Self {
-        Self { far: Db::SILENCE.0, coupling: Db::SILENCE.0, blocks: 0 }
+        Self { far: Db::SILENCE.0, coupling: Db::SILENCE.0, blocks: 0, fresh: VecDeque::new() }
     }
 }
 
@@ -46,9 +52,16 @@ impl Ear {
     /// Takes in a block.
     pub(super) fn note(&mut self, near: &Near, speaking: bool) {
         self.far = near.far.0.max(self.far - HOLD).max(Db::SILENCE.0);
-        if speaking && near.voice == Voice::Quiet && near.far.0 > FAR_TEACHES {
-            self.blocks = self.blocks.saturating_add(1);
-            self.coupling = (near.mic.0 - self.far).max(self.coupling - FORGET);
+        if near.voice != Voice::Quiet {
+            self.fresh.clear();
+        } else if speaking && near.far.0 > FAR_TEACHES {
+            self.fresh.push_back(near.mic.0 - self.far);
+            if self.fresh.len() > SETTLED
+                && let Some(coupling) = self.fresh.pop_front()
+            {
+                self.blocks = self.blocks.saturating_add(1);
+                self.coupling = coupling.max(self.coupling - FORGET);
+            }
         }
     }
 
@@ -103,9 +116,18 @@ mod tests {
     #[test]
     fn a_microphone_without_echo_may_interrupt_soon() {
         let mut ear = Ear::default();
-        (0..20).for_each(|_| ear.note(&near(-80.0, -20.0, Voice::Quiet), true));
+        (0..40).for_each(|_| ear.note(&near(-80.0, -20.0, Voice::Quiet), true));
         assert!(ear.allows(BargeIn::Auto, &near(-40.0, -20.0, Voice::Talking)));
         assert!(!ear.hears_echo(BargeIn::Auto, &near(-40.0, -20.0, Voice::Talking)));
+    }
+
+    #[test]
+    fn the_first_blocks_of_a_person_are_not_taken_for_echo() {
+        let mut ear = Ear::default();
+        (0..100).for_each(|_| ear.note(&near(-144.0, -39.0, Voice::Quiet), true));
+        (0..10).for_each(|_| ear.note(&near(-18.0, -39.0, Voice::Quiet), true));
+        ear.note(&near(-18.0, -39.0, Voice::Talking), true);
+        assert!(ear.allows(BargeIn::Auto, &near(-18.0, -39.0, Voice::Talking)));
     }
 
     #[test]
@@ -114,7 +136,7 @@ mod tests {
         (0..5).for_each(|_| ear.note(&near(-35.0, -20.0, Voice::Quiet), true));
         (0..50).for_each(|_| ear.note(&near(-33.0, -20.0, Voice::Talking), true));
         assert!(!ear.allows(BargeIn::Auto, &near(-30.0, -20.0, Voice::Talking)));
-        (0..20).for_each(|_| ear.note(&near(-35.0, -20.0, Voice::Quiet), true));
+        (0..40).for_each(|_| ear.note(&near(-35.0, -20.0, Voice::Quiet), true));
         assert!(!ear.allows(BargeIn::Auto, &near(-30.0, -20.0, Voice::Talking)));
         assert!(ear.allows(BargeIn::Auto, &near(-20.0, -20.0, Voice::Talking)));
         assert!(ear.hears_echo(BargeIn::Auto, &near(-30.0, -20.0, Voice::Talking)));
