@@ -10,5 +10,6 @@ mod sheet;
 mod socket;
 mod sound;
 mod speech;
+mod talk;
 mod tidy;
 mod unit_file;
