@@ -2,7 +2,7 @@
 CARGO := .ci/cargo
 TARGET ?= aarch64-unknown-linux-gnu
 
-.PHONY: help demo test check deny golden speech cross cross-container device-test ci
+.PHONY: help demo test check deny golden bench speech cross cross-container device-test ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ deny: ## licences, sources and advisories of the dependencies; installs cargo-de
 
 golden: ## write the golden files anew; the difference is the review
 	UPDATE_GOLDEN=1 UPDATE_REFERENCE=1 INSTA_UPDATE=always $(CARGO) test --locked --workspace
+
+bench: ## latency and work on the software card, beside the card alone
+	.ci/setup build test
+	$(CARGO) bench --locked --bench card
 
 speech: ## make the speech in tests/speech anew
 	.ci/setup speech

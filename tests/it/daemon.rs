@@ -28,10 +28,16 @@ pub(crate) struct Process(Child);
 
 impl Process {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::within(&[], arguments)
+    }
+
+    /// With more in its environment.
+    pub(crate) fn within(environment: &[(String, String)], arguments: &[&str]) -> Self {
         Self(
             Command::new(env!("CARGO_BIN_EXE_grok-speaker"))
                 .args(arguments)
                 .env("XAI_API_KEY", "test")
+                .envs(environment.iter().cloned())
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::inherit())
@@ -75,7 +81,7 @@ impl Drop for Process {
     }
 }
 
-fn once(arguments: &[&str]) -> Output {
+pub(crate) fn once(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_grok-speaker")).args(arguments).output().unwrap()
 }
 

@@ -14,6 +14,7 @@ mod sound;
 mod speech;
 #[cfg(test)]
 mod standin;
+mod talk;
 mod tidy;
 mod unit_file;
 mod wire;

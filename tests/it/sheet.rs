@@ -29,6 +29,26 @@ impl Wav {
         Self(decimate(&mono, f64::from(spec.sample_rate)))
     }
 
+    /// Mono sound at `rate`.
+    pub(crate) fn of(samples: &[f32], rate: f64) -> Self {
+        Self(decimate(samples, rate))
+    }
+
+    /// From one second to another; shorter where there is no more.
+    pub(crate) fn part(&self, from: f64, to: f64) -> Self {
+        let at = |t: f64| ((t.max(0.0) * RATE).round() as usize).min(self.0.len());
+        Self(self.0[at(from)..at(to).max(at(from))].to_vec())
+    }
+
+    /// The last second at which it is louder than `bar`.
+    pub(crate) fn last_above(&self, bar: f32) -> Option<f64> {
+        self.0.iter().rposition(|s| s.abs() > bar).map(|i| i as f64 / RATE)
+    }
+
+    pub(crate) fn power(&self) -> f64 {
+        self.0.iter().map(|s| f64::from(s * s)).sum::<f64>() / self.0.len().max(1) as f64
+    }
+
     pub(crate) fn seconds(&self) -> f64 {
         self.0.len() as f64 / RATE
     }
@@ -117,6 +137,30 @@ impl Log {
 
     pub(crate) fn done(&self) -> usize {
         self.of("out", "response.done").count()
+    }
+
+    /// When each event of a kind passed, in seconds of the log.
+    pub(crate) fn times(&self, dir: &str, kind: &str) -> Vec<f64> {
+        self.of(dir, kind).filter_map(|l| l["t"].as_f64()).collect()
+    }
+
+    /// When the first sound of each reply left the service.
+    pub(crate) fn first_deltas(&self) -> Vec<f64> {
+        let mut found: Vec<(&Value, f64)> = Vec::new();
+        for line in self.of("out", "response.output_audio.delta") {
+            let id = &line["event"]["response_id"];
+            if found.last().is_none_or(|l| l.0 != id) {
+                found.push((id, line["t"].as_f64().unwrap()));
+            }
+        }
+        found.into_iter().map(|f| f.1).collect()
+    }
+
+    /// Where the client cut replies off, in milliseconds of their sound.
+    pub(crate) fn truncations(&self) -> Vec<u64> {
+        self.of("in", "conversation.item.truncate")
+            .filter_map(|l| l["event"]["audio_end_ms"].as_u64())
+            .collect()
     }
 
     /// Seconds of audio the client sent, at 16 kHz.

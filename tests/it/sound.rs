@@ -10,20 +10,20 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 /// One card at a time: two at once would measure each other.
-static TURN: Mutex<()> = Mutex::new(());
+pub(crate) static TURN: Mutex<()> = Mutex::new(());
 
 /// A running card; stopped and removed when dropped.
-struct SoftCard {
-    folder: PathBuf,
-    environment: Vec<(String, String)>,
+pub(crate) struct SoftCard {
+    pub(crate) folder: PathBuf,
+    pub(crate) environment: Vec<(String, String)>,
 }
 
-fn script() -> PathBuf {
+pub(crate) fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/card/card.sh")
 }
 
 impl SoftCard {
-    fn start(name: &str) -> Self {
+    pub(crate) fn start(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("card-{name}-{}", std::process::id()));
         let out = Command::new(script()).arg("start").arg(&folder).output().unwrap();
         let words = String::from_utf8_lossy(&out.stderr).into_owned();

@@ -1,0 +1,201 @@
+//! The software card, its witnesses, and the sounds that are measured with.
+
+use crate::{measuring, now, pause};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Rate of the card.
+pub(crate) const RATE: f64 = 48_000.0;
+/// Above this is sound; the card's silence is exact zeros.
+pub(crate) const LOUD: i16 = 300;
+/// Silence that separates one sound from the next, in seconds.
+const APART: f64 = 0.1;
+
+/// The card; stopped and removed when dropped.
+pub(crate) struct Card {
+    pub(crate) folder: PathBuf,
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/card/card.sh")
+}
+
+impl Card {
+    pub(crate) fn start() -> Self {
+        let folder = std::env::temp_dir().join(format!("bench-{}", std::process::id()));
+        let out = Command::new(script()).arg("start").arg(&folder).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let environment = String::from_utf8_lossy(&out.stdout)
+            .lines()
+            .filter_map(|l| l.split_once('='))
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .collect();
+        Self { folder, environment }
+    }
+
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.envs(self.environment.iter().cloned());
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// Speaks `count` clicks into the microphone, unevenly apart; returns when they are spoken.
+    pub(crate) fn click(&self, count: usize) {
+        let mut sound = vec![0i16; 14_400];
+        for i in 0..count {
+            sound.extend(click(RATE));
+            // Steps that fall everywhere in a period: 211 and 48 000 / 50 have no common divisor.
+            sound.resize(sound.len() + 12_000 + (i * 211) % 960, 0);
+        }
+        let mut child = self
+            .command("pacat")
+            .args(["--raw", "--rate=48000", "--channels=1", "--format=s16le"])
+            .args(["--latency-msec=200", "--device=voice"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        pipe.write_all(&bytes(&sound)).unwrap();
+        drop(pipe);
+        child.wait().unwrap();
+    }
+}
+
+impl Drop for Card {
+    fn drop(&mut self) {
+        let _ = Command::new(script()).arg("stop").arg(&self.folder).status();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+pub(crate) fn bytes(sound: &[i16]) -> Vec<u8> {
+    sound.iter().flat_map(|s| s.to_le_bytes()).collect()
+}
+
+/// 5 ms of a sine at half of full scale that begins at its full slope.
+pub(crate) fn click(rate: f64) -> Vec<i16> {
+    tone(rate, 0.005)
+}
+
+pub(crate) fn tone(rate: f64, seconds: f64) -> Vec<i16> {
+    let w = std::f64::consts::TAU * 1000.0 / rate;
+    (0..(rate * seconds) as usize).map(|i| (16_000.0 * (w * i as f64).sin()) as i16).collect()
+}
+
+/// Reads a stream of samples and keeps when each piece arrived.
+#[derive(Default)]
+struct Seen {
+    samples: Vec<i16>,
+    /// Samples before the piece, samples after it, when.
+    pieces: Vec<(usize, usize, Instant)>,
+}
+
+/// A recording with the moment of each piece.
+pub(crate) struct Witness {
+    child: Child,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Witness {
+    /// Of the monitor of a sink, without making the sink any quicker than its users do.
+    pub(crate) fn of(card: &Card, sink: &str) -> Self {
+        let mut command = card.command("parec");
+        command.args(["--raw", "--rate=48000", "--channels=1", "--format=s16le"]);
+        command.args(["--latency-msec=20", &format!("--device={sink}.monitor")]);
+        let witness = Self::new(command);
+        pause(Duration::from_millis(500));
+        witness
+    }
+
+    /// Of anything that writes 48 kHz mono to its standard output.
+    pub(crate) fn new(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut pipe = child.stdout.take().unwrap();
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let shared = seen.clone();
+        measuring(move || {
+            let mut buffer = [0; 16_384];
+            while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                let at = now();
+                let mut seen = shared.lock().unwrap();
+                let before = seen.samples.len();
+                let read = buffer[..count].as_chunks::<2>().0;
+                seen.samples.extend(read.iter().map(|b| i16::from_le_bytes(*b)));
+                let after = seen.samples.len();
+                seen.pieces.push((before, after, at));
+            }
+        });
+        Self { child, seen }
+    }
+
+    /// Ends it. Each sound: first sample, last sample; and the pieces.
+    pub(crate) fn end(mut self) -> Heard {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let seen = self.seen.lock().unwrap();
+        let apart = (APART * RATE) as usize;
+        let mut sounds: Vec<(usize, usize)> = Vec::new();
+        for (i, _) in seen.samples.iter().enumerate().filter(|(_, s)| s.abs() > LOUD) {
+            match sounds.last_mut() {
+                Some(last) if i - last.1 < apart => last.1 = i,
+                _ => sounds.push((i, i)),
+            }
+        }
+        Heard { sounds, pieces: seen.pieces.clone() }
+    }
+}
+
+/// What a witness saw.
+pub(crate) struct Heard {
+    pub(crate) sounds: Vec<(usize, usize)>,
+    pieces: Vec<(usize, usize, Instant)>,
+}
+
+impl Heard {
+    /// The moment of each sample: of the microphone's side, whose block is there when it is over.
+    pub(crate) fn spoken(&self) -> impl Fn(usize) -> Instant {
+        self.line(|p| p.1)
+    }
+
+    /// The same of the speaker's side, which takes a block when it begins.
+    pub(crate) fn played(&self) -> impl Fn(usize) -> Instant {
+        self.line(|p| p.0)
+    }
+
+    fn line(&self, edge: impl Fn(&(usize, usize, Instant)) -> usize) -> impl Fn(usize) -> Instant {
+        let start = self.pieces[0].2;
+        let late =
+            |p: &(usize, usize, Instant)| (p.2 - start).as_secs_f64() - edge(p) as f64 / RATE;
+        // The first pieces may be of before the stream ran evenly.
+        let origin = self.pieces.iter().skip(10).map(late).fold(f64::INFINITY, f64::min);
+        move |sample| {
+            let seconds = origin + sample as f64 / RATE;
+            if seconds < 0.0 {
+                start - Duration::from_secs_f64(-seconds)
+            } else {
+                start + Duration::from_secs_f64(seconds)
+            }
+        }
+    }
+
+    /// When the piece with this sample arrived.
+    pub(crate) fn arrived(&self, sample: usize) -> Instant {
+        self.pieces.iter().find(|p| p.1 > sample).unwrap().2
+    }
+}
+
+/// Milliseconds from each of `from` to the first of `to` after it, less than a quarter second on.
+pub(crate) fn between(from: &[Instant], to: &[Instant]) -> Vec<f64> {
+    let next = |a: &Instant| {
+        let early = *a - Duration::from_millis(20);
+        let b = to.iter().find(|b| **b > early)?;
+        let ms = if b > a { (*b - *a).as_secs_f64() } else { -(*a - *b).as_secs_f64() } * 1000.0;
+        (ms < 250.0).then_some(ms)
+    };
+    from.iter().filter_map(next).collect()
+}
