@@ -310,6 +310,17 @@ fn outside_crates_stay_in_their_doors() {
 }
 
 #[test]
+fn every_door_is_there() {
+    let missing: Vec<String> = DOORS
+        .iter()
+        .flat_map(|(outside, files)| files.iter().map(move |file| (outside, file)))
+        .filter(|(_, file)| !root().join("src").join(file).exists())
+        .map(|(outside, file)| format!("src/{file}, the door of `{outside}`, is not there"))
+        .collect();
+    none(&missing);
+}
+
+#[test]
 fn pure_files_are_pure() {
     none(&each_module(
         |m, text| if m.io { Vec::new() } else { purity(&m.path, &shipped(m, text)) },
