@@ -250,7 +250,6 @@ fn judge(log: &Log, sound: &Wav) {
         let said = speech.iter().find(|t| **t > log.first_deltas()[i]).unwrap();
         let last = sound.part(0.0, at[i + 1] - 0.01).last_above(SILENCE).unwrap();
         let late = last - lead - said;
-        println!("reply {i}: silent {:.0} ms after the service heard speech", late * 1000.0);
         assert!(late < SILENT_AFTER, "reply {i} sounded on for {late:.3} s");
     }
 }
