@@ -1,6 +1,6 @@
 //! Inputs, routed: microphone, speaker, buttons, panels, faults.
 
-use super::turn::{By, Fact, Turn};
+use super::turn::{By, Deed, Fact, Reason, Turn};
 use super::{Conversation, Gate, Input, Mode, Output, Typed};
 use crate::base::event::{Earcon, Fault, Hand, Near, PlayoutFact, Side, Voice};
 use crate::base::unit::{Db, Moment, Volume};
@@ -258,10 +258,12 @@ impl Conversation {
                 || self.uplink.has_backlog()
                 || (!self.session.is_ready() && !self.typed_turn);
             self.fact(now, Fact::Muted);
-            self.uplink.discard();
             if waiting && matches!(self.turn, Turn::Thinking { .. }) {
-                self.fact(now, Fact::Over(super::turn::Reason::Muted));
+                // What the service has of it is taken back, too.
+                self.act(now, Deed::Discard);
+                self.fact(now, Fact::Over(Reason::Muted));
             }
+            self.uplink.discard();
         } else {
             self.rouse(now);
         }
@@ -373,7 +375,7 @@ impl Conversation {
     /// The owner wants it to end: nothing is left playing, half said or connected.
     fn stop(&mut self, now: Moment) {
         self.fact(now, Fact::Stopped);
-        self.act(now, super::turn::Deed::Interrupt);
+        self.act(now, Deed::Interrupt);
         self.collect();
         self.session.hang_up(now);
         self.collect();

@@ -13,7 +13,7 @@
 //! while is dialled again at once; otherwise the pauses of `backoff` apply (R9).
 
 use super::backoff::Backoff;
-use super::client::{ClientEvent, Item as NewItem};
+use super::client::ClientEvent;
 pub use super::convert::Converter;
 use super::reply::{Ask as ReplyAsk, News, Replies};
 pub use super::reply::{Over, Wish};
@@ -21,11 +21,11 @@ pub use super::server::{Call, UserText};
 use super::stream::{Parts, Seen};
 use crate::base::event::{Dial, Link, Trouble, Wire};
 use crate::base::unit::{Moment, Rate};
-use base64::Engine;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 mod receive;
+mod send;
 
 /// `session.created` and `session.updated` must have come by then (R2).
 const GREETING: Duration = Duration::from_secs(10);
@@ -35,8 +35,6 @@ const DIALLING: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(30);
 /// A connection that served so long is dialled again at once when it is lost.
 const SERVED: Duration = Duration::from_secs(10);
-/// Messages that wait while the link is congested. Sound is not among them: it waits in the uplink.
-const OUTBOX: usize = 64;
 
 /// How audio travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -522,148 +520,6 @@ impl Session {
             Line::Waiting { until, .. } => Some(until),
         };
         (line, if self.is_ready() { self.replies.deadline() } else { None })
-    }
-
-    fn configure(&mut self) {
-        let o = &self.options;
-        let transport = match o.transport {
-            Transport::Json => "json",
-            Transport::Binary => "binary",
-        };
-        let mut instructions = o.instructions.clone();
-        let mut transcription = serde_json::json!({"model": "grok-transcribe"});
-        if o.language != "auto" {
-            transcription["language_hint"] = o.language.clone().into();
-            instructions.push_str(&format!(
-                " Speak the language with the code {} unless you are asked for another.",
-                o.language
-            ));
-        }
-        // `create_response` and `interrupt_response` are always sent as true (Q9).
-        let detection = self.detection.map(|d| {
-            serde_json::json!({
-                "type": "server_vad",
-                "threshold": d.threshold,
-                "prefix_padding_ms": d.prefix_padding_ms,
-                "silence_duration_ms": d.silence_duration_ms,
-                "create_response": true,
-                "interrupt_response": true,
-            })
-        });
-        let session = serde_json::json!({
-            "instructions": instructions,
-            "voice": o.voice,
-            "reasoning": {"effort": o.reasoning},
-            "turn_detection": detection,
-            "audio": {
-                "input": {
-                    "format": {"type": "audio/pcm", "rate": o.input_rate.0},
-                    "transport": transport,
-                    "transcription": transcription,
-                },
-                "output": {
-                    "format": {"type": "audio/pcm", "rate": o.output_rate.0},
-                    "transport": transport,
-                },
-            },
-            "tools": self.tools,
-            "resumption": {"enabled": true},
-        });
-        let text = ClientEvent::SessionUpdate { session }.encode();
-        self.asks.push_back(Ask::Transmit(Wire::Text(text)));
-    }
-
-    fn send(&mut self, event: &ClientEvent) {
-        if self.is_ready() {
-            self.transmit(Wire::Text(event.encode()));
-        }
-    }
-
-    fn transmit(&mut self, wire: Wire) {
-        if !self.congested {
-            self.asks.push_back(Ask::Transmit(wire));
-        } else if self.outbox.len() < OUTBOX {
-            self.outbox.push_back(wire);
-        } else {
-            self.stuck = true;
-        }
-    }
-
-    /// Sends whole samples at the input rate; the caller asks [`Session::may_stream`] first.
-    pub fn append(&mut self, now: Moment, samples: &[i16]) {
-        self.last_append = Some(now);
-        let mut bytes = Vec::with_capacity(samples.len() * 2);
-        for sample in samples {
-            bytes.extend_from_slice(&sample.to_le_bytes());
-        }
-        match self.options.transport {
-            Transport::Json => {
-                let audio = base64::engine::general_purpose::STANDARD.encode(bytes);
-                self.send(&ClientEvent::Append { audio });
-            }
-            Transport::Binary => self.transmit(Wire::Binary(bytes)),
-        }
-    }
-
-    /// Ends a manual turn and expects a reply (R4).
-    pub fn commit(&mut self, now: Moment, spoken: bool) {
-        self.send(&ClientEvent::Commit);
-        self.replies.want(now, Wish::Committed { spoken });
-    }
-
-    /// Forgets what was sent and not committed.
-    pub fn clear(&mut self) {
-        self.last_append = None;
-        self.send(&ClientEvent::Clear);
-    }
-
-    /// Adds a user's line.
-    pub fn user_item(&mut self, id: Option<String>, text: &str) {
-        self.send(&ClientEvent::ItemCreate { item: NewItem::user(id, text) });
-    }
-
-    /// Adds a line of the assistant's, as history.
-    pub fn assistant_item(&mut self, text: &str) {
-        self.send(&ClientEvent::ItemCreate { item: NewItem::assistant(text) });
-    }
-
-    /// Answers a call.
-    pub fn output_item(&mut self, call_id: &str, output: &str) {
-        let item =
-            NewItem::FunctionCallOutput { call_id: call_id.to_owned(), output: output.to_owned() };
-        self.send(&ClientEvent::ItemCreate { item });
-        self.unacknowledged.push(call_id.to_owned());
-    }
-
-    /// Wants a reply; it is asked for when none is active (Q14).
-    pub fn want_reply(&mut self, now: Moment, wish: Wish) {
-        self.replies.want(now, wish);
-    }
-
-    /// Nobody waits for a reply any more; one that is on its way is cancelled as it comes.
-    pub fn forget_reply(&mut self, now: Moment) {
-        self.replies.forget(now);
-    }
-
-    /// Stops the active reply, if there is one.
-    pub fn cancel(&mut self, now: Moment) {
-        if let Some(id) = self.replies.cancel(now) {
-            self.send(&ClientEvent::ResponseCancel { response_id: Some(id) });
-        }
-    }
-
-    /// Late sound of this reply is not admitted any more.
-    pub fn cut(&mut self, response: &str) {
-        self.replies.cut(response);
-    }
-
-    /// Shortens an item to what was heard; the confirmation is not waited for (Q7).
-    pub fn truncate(&mut self, item: &str, heard_ms: u64) {
-        self.send(&ClientEvent::ItemTruncate {
-            item_id: item.to_owned(),
-            content_index: 0,
-            audio_end_ms: heard_ms,
-        });
     }
 
     fn tell(&mut self, news: Vec<News>) {
