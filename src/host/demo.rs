@@ -50,7 +50,7 @@ pub struct Demo {
 /// Runs it.
 pub fn run(demo: Demo) -> anyhow::Result<()> {
     let folder = Folder::make()?;
-    let service = Service::start(folder.path())?;
+    let service = Service::start(folder.path(), transcripts(demo.mic.as_deref()))?;
     let mut out = std::io::stdout();
     let sets = sets(&demo, folder.path(), &service)?;
     for (what, value) in &sets {
@@ -108,12 +108,12 @@ struct Service {
 }
 
 impl Service {
-    fn start(folder: &Path) -> anyhow::Result<Self> {
+    fn start(folder: &Path, transcripts: Vec<String>) -> anyhow::Result<Self> {
         let options = standin::Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             tls: Some(folder.join("tls")),
             key: None,
-            transcripts: SAID.map(str::to_owned).to_vec(),
+            transcripts,
             faults: Vec::new(),
             wire_log: None,
             delays: true,
@@ -193,6 +193,12 @@ fn sets(
         sets.push(("grok.ca_file", ca.display().to_string()));
     }
     Ok(sets)
+}
+
+/// What the stand-in is to understand: only our own speech is known.
+fn transcripts(mic: Option<&Path>) -> Vec<String> {
+    let ours = mic.is_none_or(|path| std::fs::read(path).is_ok_and(|wav| wav == SPEECH));
+    if ours { SAID.map(str::to_owned).to_vec() } else { vec!["(speech)".to_owned()] }
 }
 
 /// The stand-in takes any key, but wants one, as the service does.

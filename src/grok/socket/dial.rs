@@ -135,9 +135,7 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     socket.set_nonblocking(true)?;
     // Small messages must not wait for the acknowledgement of the one before.
     socket.set_tcp_nodelay(true)?;
-    socket.set_send_buffer_size(
-        std::env::var("SB").ok().and_then(|v| v.parse().ok()).unwrap_or(SEND_BUFFER),
-    )?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.set_tcp_keepalive(
         &TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL),
     )?;

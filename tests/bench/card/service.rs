@@ -146,6 +146,8 @@ async fn serve<S>(
 {
     let created = json!({"type": "session.created", "session": {"id": "sess_bench"}});
     let _ = ws.send(Message::text(created.to_string())).await;
+    // A service that says nothing for half a minute counts as dead.
+    let mut ping = tokio::time::interval(Duration::from_secs(10));
     loop {
         tokio::select! {
             biased;
@@ -161,6 +163,9 @@ async fn serve<S>(
                     tokio::time::sleep(TO_UPDATED).await;
                     let _ = ws.send(Message::text(event.to_string())).await;
                 }
+            }
+            _ = ping.tick() => {
+                let _ = ws.send(Message::text(json!({"type": "ping"}).to_string())).await;
             }
             Some(order) = orders.recv() => {
                 for (i, message) in order.messages.into_iter().enumerate() {
