@@ -84,6 +84,11 @@ impl Report {
         self.marks.entry(name).or_insert(at);
     }
 
+    /// Whether this has happened.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.marks.contains_key(name)
+    }
+
     /// The last time counts.
     pub(super) fn mark_again(&mut self, name: &'static str, at: Moment) {
         self.marks.insert(name, at);

@@ -206,7 +206,10 @@ impl Conversation {
     }
 
     fn reply_over(&mut self, now: Moment, id: &str, how: Over) {
-        self.mark("reply_end", now);
+        // An interrupted reply may end after the next turn has begun.
+        if self.report.as_ref().is_some_and(|report| report.has("response_created")) {
+            self.mark("reply_end", now);
+        }
         let broken = match how {
             Over::Completed | Over::Unclosed | Over::SpokenOver | Over::Superseded => false,
             Over::Broken | Over::Cancelled | Over::TooSlow | Over::Lost => true,

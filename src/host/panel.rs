@@ -101,10 +101,10 @@ impl PanelLine {
             counters,
             address,
             running: None,
-            down: Some(now.before(RESTART_AFTER)),
+            down: None,
             said: String::new(),
         };
-        line.revive(now);
+        line.begin(now);
         line
     }
 
@@ -142,6 +142,11 @@ impl PanelLine {
         if self.down.is_none_or(|at| now.since(at) < RESTART_AFTER) {
             return false;
         }
+        self.begin(now);
+        self.running.is_some()
+    }
+
+    fn begin(&mut self, now: Moment) {
         match (self.start)() {
             Ok(running) => {
                 self.address = Some(running.address);
@@ -160,7 +165,6 @@ impl PanelLine {
                 }
             }
         }
-        self.running.is_some()
     }
 
     /// Asks it to end and waits for it, but not long.
