@@ -6,7 +6,7 @@
 //! fails again and again counts as lost.
 
 use super::capture::Capture;
-use super::drive::{Ready, Run};
+use super::drive::{CHANNELS_MAX, RATE, RATES, Ready, Run};
 use super::playout::{Playout, PlayoutOptions, playout};
 use super::sample::{self, Layout};
 use super::{CardError, Device, Stamp};
@@ -21,12 +21,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-/// The rate we ask for first.
-const RATE: u32 = 48_000;
-/// Rates we take.
-const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
-/// Most channels we take; a device that offers more is a plugin that takes any number.
-const CHANNELS_MAX: u16 = 8;
 /// Period of a stream, and what it may grow to when streams break: cpal queues two of them, so that
 /// the queue stays within 60 ms.
 const PERIOD_MS: u32 = 10;

@@ -10,6 +10,12 @@ use crate::base::pulse::Pulse;
 use crate::base::unit::Moment;
 use std::time::Duration;
 
+/// The rate a card is asked for first: every codec has it, and it is a whole multiple of ours.
+pub(super) const RATE: u32 = 48_000;
+/// Rates we take, in Hz.
+pub(super) const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
+/// Most channels we take; a device that offers more is a plugin that takes any number.
+pub(super) const CHANNELS_MAX: u16 = 8;
 /// First wait before a lost card is opened again: a USB plug bounces for about as long.
 const WAIT_FIRST: Duration = Duration::from_millis(250);
 /// Longest wait: what a person who plugs a card in will bear.

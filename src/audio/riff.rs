@@ -2,14 +2,11 @@
 //! those of a card. The usual reader refuses a file whose end is missing, as a killed recorder or a
 //! pipe leaves it, and does not tell how wide the container of a sample is.
 
+use super::drive::{CHANNELS_MAX, RATES};
 use super::sample::{self, Layout};
 use crate::base::unit::Rate;
 use std::io::Read;
 
-/// Rates we take, in Hz.
-const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
-/// Most channels we take.
-const CHANNELS_MAX: u16 = 8;
 /// Most samples of a file: 1 GiB as f32, an hour and a half of mono at 48 kHz.
 pub(super) const SAMPLES_MAX: usize = 1 << 28;
 

@@ -134,6 +134,21 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// Its name in notices and metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NoKey => "no_key",
+            Self::Refused => "refused",
+            Self::Busy => "busy",
+            Self::NoName => "no_name",
+            Self::NoNetwork => "no_network",
+            Self::WrongClock => "wrong_clock",
+            Self::NotTrusted => "not_trusted",
+            Self::Protocol => "protocol",
+            Self::Dropped => "dropped",
+        }
+    }
+
     /// Whether trying again without a change is pointless.
     pub const fn is_permanent(self) -> bool {
         matches!(self, Self::NoKey | Self::Refused)

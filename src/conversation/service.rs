@@ -116,7 +116,7 @@ impl Conversation {
                 | Trouble::Protocol
                 | Trouble::Dropped => (Severity::Warn, ""),
             };
-            self.notice(level, word(trouble), words, action);
+            self.notice(level, trouble.word(), words, action);
         }
         let answered = self.report.as_ref().is_some_and(|r| r.sounded);
         let waiting = matches!(self.turn, Turn::Listening { .. } | Turn::Thinking { .. });
@@ -267,19 +267,5 @@ impl Conversation {
             self.session.clear();
             self.fact(now, Fact::Over(Reason::Nothing));
         }
-    }
-}
-
-fn word(trouble: Trouble) -> &'static str {
-    match trouble {
-        Trouble::NoKey => "no_key",
-        Trouble::Refused => "refused",
-        Trouble::Busy => "busy",
-        Trouble::NoName => "no_name",
-        Trouble::NoNetwork => "no_network",
-        Trouble::WrongClock => "wrong_clock",
-        Trouble::NotTrusted => "not_trusted",
-        Trouble::Protocol => "protocol",
-        Trouble::Dropped => "dropped",
     }
 }

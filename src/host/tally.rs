@@ -1,7 +1,7 @@
 //! What passes through the loop, counted.
 
 use crate::audio::Xruns;
-use crate::base::event::{Link, Near, PlayoutFact, Side, Tag, Trouble, Wire};
+use crate::base::event::{Link, Near, PlayoutFact, Side, Tag, Wire};
 use crate::base::unit::Rate;
 use crate::conversation::report::stages;
 use crate::host::counters::{Counters, Stage};
@@ -99,7 +99,7 @@ impl Tally {
         match link {
             Link::Up => self.links += 1,
             Link::Failed { trouble, .. } | Link::Lost { trouble, .. } if self.links > 0 => {
-                self.counters.reconnects.add(cause(*trouble), 1);
+                self.counters.reconnects.add(trouble.word(), 1);
             }
             Link::Failed { .. } | Link::Lost { .. } | Link::Congested | Link::Clear => {}
         }
@@ -138,21 +138,6 @@ impl Tally {
 fn sound(text: &str) -> u64 {
     let base64 = text.rsplit('"').nth(1).unwrap_or_default().trim_end_matches('=');
     base64.len() as u64 * 3 / 4
-}
-
-/// Label of a lost or refused connection.
-fn cause(trouble: Trouble) -> &'static str {
-    match trouble {
-        Trouble::NoKey => "no_key",
-        Trouble::Refused => "refused",
-        Trouble::Busy => "busy",
-        Trouble::NoName => "no_name",
-        Trouble::NoNetwork => "no_network",
-        Trouble::WrongClock => "wrong_clock",
-        Trouble::NotTrusted => "not_trusted",
-        Trouble::Protocol => "protocol",
-        Trouble::Dropped => "dropped",
-    }
 }
 
 #[cfg(test)]

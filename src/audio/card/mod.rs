@@ -14,7 +14,7 @@ pub(super) use list::cards;
 use list::{candidates, card_index};
 
 use crate::audio::capture::Capture;
-use crate::audio::drive::{Ready, Run};
+use crate::audio::drive::{CHANNELS_MAX, RATE, RATES, Ready, Run};
 use crate::audio::fill::{Fill, Queue};
 use crate::audio::holder::holder;
 use crate::audio::playout::Playout;
@@ -27,12 +27,6 @@ use alsa::{Direction, Error, ValueOr};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// The rate we ask for first: every codec has it, and it is a whole multiple of ours.
-const RATE: u32 = 48_000;
-/// Rates we take.
-const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
-/// Most channels we take; a device that offers more is a plugin that takes any number.
-const CHANNELS_MAX: u32 = 8;
 /// Periods a second: 10 ms of capture is what a block of the front end needs, 5 ms of playout is
 /// what a short queue needs.
 const CAPTURE_PERIODS: u32 = 100;
@@ -205,17 +199,17 @@ fn negotiate(pcm: &PCM, side: Side, name: &str) -> Result<Option<(Rate, u16, Lay
     h.set_format(format(layout)).map_err(failed)?;
     let (least, most) =
         (h.get_channels_min().map_err(failed)?, h.get_channels_max().map_err(failed)?);
-    if least > CHANNELS_MAX {
+    if least > u32::from(CHANNELS_MAX) {
         return Ok(None);
     }
     // A microphone is read with all its channels: a plugin asked for one gives the average.
     let wanted = match side {
-        Side::Capture if most <= CHANNELS_MAX => most,
+        Side::Capture if most <= u32::from(CHANNELS_MAX) => most,
         Side::Capture | Side::Playout => 2.clamp(least, most),
     };
     let channels = h.set_channels_near(wanted).map_err(failed)?;
     let rate = h.set_rate_near(RATE, ValueOr::Nearest).map_err(failed)?;
-    if channels > CHANNELS_MAX || !RATES.contains(&rate) {
+    if channels > u32::from(CHANNELS_MAX) || !RATES.contains(&rate) {
         return Ok(None);
     }
     let (periods, depth) = match side {
