@@ -51,6 +51,7 @@ impl Tally {
                 self.counters.turns.add(&turn.reason, 1);
                 self.counters.cost(turn.cost);
                 for (name, ms) in stages(&turn.marks) {
+                    log::debug!(TURN_ID = turn.turn, STAGE = name, MS = ms; "A stage of a turn");
                     if let Some(stage) = Stage::named(name) {
                         self.counters.stage(stage, Duration::from_millis(ms));
                     }
