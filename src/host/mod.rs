@@ -191,6 +191,10 @@ impl Host {
         }
         let options = panel_options(&config);
         let trust = Trust::open(&config.state, Arc::new(unix));
+        if let Some(words) = trust.set_aside() {
+            // As above.
+            let _ = sound.report.try_send(Fault::StateSetAside { words: words.to_owned() });
+        }
         let handed = systemd::panel_socket();
         let panel = (options.listen.is_some() || handed.is_some()).then(|| {
             let (clock, health) = (Arc::clone(&clock), Arc::clone(&health));
@@ -217,7 +221,7 @@ impl Host {
             control,
             settings: store::Keeper::spawn(store, SETTINGS)?,
             journal: recorder,
-            tally: tally::Tally::new(counters, config.policy.session.output_rate),
+            tally: tally::Tally::new(counters, config.policy.session.output_rate, dropped),
             telemetry,
             health,
             steps: clock::Steps::default(),

@@ -7,7 +7,7 @@ use crate::conversation::report::stages;
 use crate::host::counters::{Counters, Stage};
 use crate::panel::event::{Event, State};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How JSON audio begins; what else is sent is no audio.
@@ -24,11 +24,13 @@ pub struct Tally {
     heard: (Tag, u64),
     links: u64,
     xruns: [u64; 2],
+    /// Blocks that found no room on their way from the speech thread, and how many were told.
+    near_dropped: (Arc<AtomicU64>, u64),
 }
 
 impl Tally {
     /// Nothing counted yet.
-    pub fn new(counters: Arc<Counters>, output_rate: Rate) -> Self {
+    pub fn new(counters: Arc<Counters>, output_rate: Rate, near_dropped: Arc<AtomicU64>) -> Self {
         Self {
             counters,
             output_rate,
@@ -38,6 +40,7 @@ impl Tally {
             heard: (Tag(0), 0),
             links: 0,
             xruns: [0; 2],
+            near_dropped: (near_dropped, 0),
         }
     }
 
@@ -117,6 +120,11 @@ impl Tally {
         self.counters.xruns(Side::Capture, now[0] - self.xruns[0]);
         self.counters.xruns(Side::Playout, now[1] - self.xruns[1]);
         self.xruns = now;
+        let dropped = self.near_dropped.0.load(Ordering::Relaxed);
+        if dropped > self.near_dropped.1 {
+            self.counters.queue_dropped.add("near", dropped - self.near_dropped.1);
+            self.near_dropped.1 = dropped;
+        }
         self.counters.panel_clients.set(panels as f32);
     }
 
