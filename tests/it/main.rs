@@ -5,6 +5,7 @@ mod board;
 mod chaos;
 mod config;
 mod daemon;
+mod fair;
 mod panel;
 mod scenario;
 mod sheet;

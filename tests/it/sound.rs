@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and their figures")]
 
+use crate::fair;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -48,6 +49,11 @@ impl Drop for SoftCard {
 /// Runs one of the tests below on a card of its own.
 fn on_a_card(test: &str, backend: &str) {
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    fair::judged(|| once_on_a_card(test, backend));
+    drop(turn);
+}
+
+fn once_on_a_card(test: &str, backend: &str) {
     let card = SoftCard::start(&format!("{test}-{backend}"));
     // The audio threads have real-time priority in the daemon; here the whole process has it.
     let prompt = Command::new("chrt").args(["-f", "10", "true"]).stderr(Stdio::null()).status();
@@ -67,7 +73,6 @@ fn on_a_card(test: &str, backend: &str) {
         .output()
         .unwrap();
     drop(card);
-    drop(turn);
     let words =
         String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success() && words.contains("1 passed"), "{backend}: {words}");

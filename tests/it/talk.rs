@@ -2,6 +2,7 @@
 //! reply before. The verdict is on the speaker's sound, held against the stand-in's wire log.
 
 use crate::daemon::{Folder, Process, once};
+use crate::fair;
 use crate::sheet::{self, Log, Wav};
 use crate::sound::{SoftCard, TURN, script};
 use std::path::Path;
@@ -185,6 +186,11 @@ fn whole(sound: &Wav, reply: &Wav, at: f64, name: &str) {
 #[test]
 fn five_turns_with_two_barge_ins_are_spoken_through_a_card() {
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    fair::judged(five_turns);
+    drop(turn);
+}
+
+fn five_turns() {
     let mut talk = Talk::start();
     let short = sentences(&talk.folder, "five_turns");
     let long = sentences(&talk.folder, "barge_in");
@@ -208,7 +214,6 @@ fn five_turns_with_two_barge_ins_are_spoken_through_a_card() {
     assert_eq!(talk.speaker.terminate(), Some(0));
     assert_eq!(xruns, settled, "overruns and underruns while nothing but us was to blame");
     judge(&log, &sound);
-    drop(turn);
 }
 
 fn judge(log: &Log, sound: &Wav) {
