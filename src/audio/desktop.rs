@@ -242,7 +242,7 @@ pub(super) fn run_playout(
 ) -> Result<(), CardError> {
     let idle = || {
         let options = PlayoutOptions { rate: Rate(1), gain: Gain::ZERO };
-        playout(options, periods(1, 1).0, Arc::new(Silent)).0
+        playout(options, periods(1, 1).0, Arc::new(Silent), Arc::new(Silent)).0
     };
     serve(device, Side::Playout, run, engine, idle, ready, |found, lent, clock, signals, errors| {
         let (rate, layout) = (found.rate(), found.layout);

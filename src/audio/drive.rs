@@ -7,6 +7,7 @@ use super::{Backend, Card, CardError, Device, Options, Xruns, wav};
 use crate::base::Clock;
 use crate::base::event::{Fault, Side};
 use crate::base::pulse::Pulse;
+use crate::base::ring::Wait;
 use crate::base::unit::Moment;
 use std::time::Duration;
 
@@ -85,13 +86,14 @@ pub fn run_capture(
 }
 
 /// Serves the speaker until `pulse` stops it: lets `playout` fill periods and writes them. The
-/// same promises as [`run_capture`].
+/// same promises as [`run_capture`]. `wake` is the other end of the bell `playout` was made with.
 pub fn run_playout(
     options: &Options,
     clock: &Clock,
     pulse: &Pulse,
     xruns: &Xruns,
     playout: &mut Playout,
+    wake: &dyn Wait,
     report: &mut dyn FnMut(Fault),
 ) {
     let run = Run { clock, pulse, xruns };
@@ -112,7 +114,8 @@ pub fn run_playout(
                 keep_open(Side::Playout, &run, playout, report, once, idle);
             }
             Backend::Alsa | Backend::Auto => {
-                let once = |p: &mut Playout, ready: Ready| alsa_playout(device, &run, p, ready);
+                let once =
+                    |p: &mut Playout, ready: Ready| alsa_playout(device, &run, p, wake, ready);
                 keep_open(Side::Playout, &run, playout, report, once, idle);
             }
         },
@@ -241,6 +244,7 @@ mod no_alsa {
         _: &Device,
         _: &Run,
         _: &mut Playout,
+        _: &dyn Wait,
         _: Ready,
     ) -> Result<(), CardError> {
         Err(CardError::NoBackend("alsa"))
@@ -409,6 +413,16 @@ mod tests {
         assert!(took < Duration::from_millis(100), "{took:?}");
     }
 
+    /// The bell of a speaker that never rests.
+    struct Never;
+
+    impl Wait for Never {
+        fn wait(&self, limit: Duration) -> bool {
+            std::thread::park_timeout(limit);
+            false
+        }
+    }
+
     #[test]
     fn a_speaker_file_holds_what_was_said_sample_for_sample() {
         let folder = folder("speaker");
@@ -416,12 +430,12 @@ mod tests {
         let said: Vec<i16> = (0..7200).map(|i| (i * 7 % 20_000 - 10_000) as i16).collect();
         let (writer, _reference) = periods(2048, 1 << 20);
         let options = PlayoutOptions { rate: Rate(24_000), gain: Gain::UNITY };
-        let (mut playout, mut feed) = playout(options, writer, Arc::new(Silent));
+        let (mut playout, mut feed) = playout(options, writer, Arc::new(Silent), Arc::new(Silent));
         let (pulse, xruns, clock) = (Pulse::default(), Xruns::default(), clock());
         let device = Options { output: Device::File(path.clone()), ..Options::default() };
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                run_playout(&device, &clock, &pulse, &xruns, &mut playout, &mut |_| {});
+                run_playout(&device, &clock, &pulse, &xruns, &mut playout, &Never, &mut |_| {});
             });
             assert_eq!(feed.play(Epoch(0), Tag(1), &said), said.len());
             feed.end(Epoch(0), Tag(1));

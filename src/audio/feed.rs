@@ -1,11 +1,11 @@
 //! The main thread's end of playout.
 
 use crate::base::event::{Earcon, PlayoutFact, Tag};
-use crate::base::ring::Epoch;
+use crate::base::ring::{Bell, Epoch};
 use crate::base::unit::{Db, Gain, Rate};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 
 /// Speech held ready, in seconds: the service sends faster than real time, and the host keeps what
 /// does not fit.
@@ -29,13 +29,15 @@ pub(super) struct Head {
     pub(super) end: bool,
 }
 
-/// Written by the main thread, read by playout; `level` and `dropped` the other way round.
+/// Written by the main thread, read by playout; `rests`, `level` and `dropped` the other way round.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) wanted: AtomicU32,
     /// Bits of an f32.
     pub(super) gain: AtomicU32,
     pub(super) duck: AtomicBool,
+    /// Whether playout rests and must be woken; written by playout.
+    pub(super) rests: AtomicBool,
     /// End marks pushed, wrapping.
     pub(super) ends: AtomicU32,
     /// Bits of an f32: mean power of what was written.
@@ -61,6 +63,7 @@ pub struct Feed {
     earcons: Producer<Earcon>,
     facts: Consumer<PlayoutFact>,
     shared: Arc<Shared>,
+    wake: Arc<dyn Bell>,
 }
 
 impl std::fmt::Debug for Feed {
@@ -69,8 +72,8 @@ impl std::fmt::Debug for Feed {
     }
 }
 
-/// Rings for speech at `rate`, starting at volume `gain`.
-pub(super) fn feed(rate: Rate, gain: Gain) -> (Source, Feed) {
+/// Rings for speech at `rate`, starting at volume `gain`. `wake` ends a rest of playout.
+pub(super) fn feed(rate: Rate, gain: Gain, wake: Arc<dyn Bell>) -> (Source, Feed) {
     let (heads_in, heads) = RingBuffer::new(HEADS);
     let (samples_in, samples) = RingBuffer::new(rate.0 as usize * RING_S);
     let (earcons_in, earcons) = RingBuffer::new(EARCONS);
@@ -79,6 +82,7 @@ pub(super) fn feed(rate: Rate, gain: Gain) -> (Source, Feed) {
         wanted: AtomicU32::new(0),
         gain: AtomicU32::new(gain.0.to_bits()),
         duck: AtomicBool::new(false),
+        rests: AtomicBool::new(false),
         ends: AtomicU32::new(0),
         level: AtomicU32::new(0),
         dropped: AtomicU32::new(0),
@@ -89,6 +93,7 @@ pub(super) fn feed(rate: Rate, gain: Gain) -> (Source, Feed) {
         earcons: earcons_in,
         facts: facts_out,
         shared: shared.clone(),
+        wake,
     };
     (Source { heads, samples, earcons, facts, shared }, feed)
 }
@@ -111,6 +116,7 @@ impl Feed {
         let length = u32::try_from(count).unwrap_or(u32::MAX);
         let pushed = self.heads.push(Head { epoch, tag, samples: length, end: false }).is_ok();
         debug_assert!(pushed, "room was checked");
+        self.rouse();
         count
     }
 
@@ -126,6 +132,7 @@ impl Feed {
         if pushed {
             self.shared.ends.fetch_add(1, Ordering::Release);
         }
+        self.rouse();
         pushed
     }
 
@@ -134,6 +141,7 @@ impl Feed {
     /// answered by one `Flushed` with the newest epoch.
     pub fn flush(&mut self, epoch: Epoch) {
         self.shared.wanted.store(epoch.0, Ordering::Release);
+        self.rouse();
     }
 
     /// Sets the volume; it is ramped.
@@ -149,6 +157,16 @@ impl Feed {
     /// Plays a short sound. Dropped when several already wait.
     pub fn earcon(&mut self, earcon: Earcon) {
         let _ = self.earcons.push(earcon);
+        self.rouse();
+    }
+
+    /// Wakes playout where it rests. What was put down before is seen: either by it, when it looks
+    /// once more after it has said that it rests, or by us, that it rests.
+    fn rouse(&self) {
+        fence(Ordering::SeqCst);
+        if self.shared.rests.load(Ordering::Relaxed) {
+            self.wake.ring();
+        }
     }
 
     /// The next fact, oldest first; call until `None` when the bell rings.

@@ -1,14 +1,20 @@
-//! How much is queued in the speaker: as little as goes well, and a little more after each time it
-//! did not.
+//! How much is queued in the speaker: as little as goes well, a little more when it did not, and
+//! less again when it has gone well for a while.
 
-/// Periods queued at most at first (15 ms at 5 ms each); one has been played when the next is
-/// written.
-const CARD: usize = 3;
-/// The same where the PCM is no card but a sound server behind a plugin (30 ms): it fetches in
-/// ticks of its own, and a late one is silence that nobody reports.
-const SERVER: usize = 6;
+use crate::base::unit::Moment;
+use std::time::Duration;
+
+/// Periods queued at least (15 ms at 5 ms each): one has been played when the next is written, so
+/// a delay of 10 ms is not heard.
+const LEAST: usize = 3;
 /// Most periods queued (60 ms): what a loaded desktop needs, and still no noticeable latency.
-const MAX: usize = 12;
+const MOST: usize = 12;
+/// Periods more after an underrun: it was heard, and must not be heard again.
+const AFTER_DRY: usize = 2;
+/// Two near misses within this time are a habit of the machine, one is chance.
+const HABIT: Duration = Duration::from_secs(10);
+/// Without a near miss for so long, a period less is tried.
+const CALM: Duration = Duration::from_secs(20);
 
 /// What a look at the queue shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +33,15 @@ pub(super) struct Fill {
     period: usize,
     buffer: usize,
     periods: usize,
+    /// The last near miss, and since when there was none and no change.
+    missed: Option<Moment>,
+    calm: Moment,
 }
 
 impl Fill {
     /// For a ring of `buffer` frames that is written in `period` frames.
-    pub(super) fn new(period: usize, buffer: usize, is_card: bool) -> Self {
-        Self { period, buffer, periods: if is_card { CARD } else { SERVER } }
+    pub(super) fn new(period: usize, buffer: usize) -> Self {
+        Self { period, buffer, periods: LEAST, missed: None, calm: Moment::ZERO }
     }
 
     /// Frames queued at most.
@@ -45,17 +54,27 @@ impl Fill {
         (queued + self.period).saturating_sub(self.frames())
     }
 
-    /// Judges a queue and grows where it was short: twice as much after an underrun, a third more
-    /// when one was near. Returns the judgement and whether it grew.
-    pub(super) fn judge(&mut self, queued: usize) -> (Queue, bool) {
-        let (queue, more) = match queued {
-            0 => (Queue::Dry, self.periods),
-            q if q < self.period => (Queue::Near, self.periods.div_ceil(3)),
-            _ => return (Queue::Fine, false),
-        };
+    /// Judges a queue and follows from it. Returns the judgement and whether the fill changed.
+    pub(super) fn judge(&mut self, queued: usize, now: Moment) -> (Queue, bool) {
         let before = self.periods;
-        self.periods = (self.periods + more).min(MAX);
-        (queue, self.periods > before)
+        let queue = match queued {
+            0 => Queue::Dry,
+            q if q < self.period => Queue::Near,
+            _ => Queue::Fine,
+        };
+        match queue {
+            Queue::Dry => self.periods += AFTER_DRY,
+            Queue::Near if self.missed.is_some_and(|at| now.since(at) < HABIT) => self.periods += 1,
+            Queue::Near => {}
+            Queue::Fine if now.since(self.calm) >= CALM => self.periods -= 1,
+            Queue::Fine => return (queue, false),
+        }
+        if queue != Queue::Fine {
+            self.missed = Some(now);
+        }
+        self.calm = now;
+        self.periods = self.periods.clamp(LEAST, MOST);
+        (queue, self.periods != before)
     }
 }
 
@@ -63,24 +82,50 @@ impl Fill {
 mod tests {
     use super::*;
 
+    fn at(seconds: u64) -> Moment {
+        Moment::from_millis(seconds * 1000)
+    }
+
     #[test]
-    fn a_card_starts_with_15_ms_and_grows_to_60_at_most() {
-        let mut fill = Fill::new(240, 3840, true);
+    fn it_starts_with_15_ms_and_grows_to_60_at_most() {
+        let mut fill = Fill::new(240, 3840);
         assert_eq!(fill.frames(), 720);
         assert_eq!((fill.excess(480), fill.excess(481), fill.excess(720)), (0, 1, 240));
-        assert_eq!(fill.judge(240), (Queue::Fine, false));
-        assert_eq!(fill.judge(239), (Queue::Near, true));
-        assert_eq!(fill.frames(), 4 * 240);
-        assert_eq!(fill.judge(0), (Queue::Dry, true));
-        assert_eq!(fill.frames(), 8 * 240);
-        assert_eq!(fill.judge(0), (Queue::Dry, true));
-        assert_eq!(fill.judge(0), (Queue::Dry, false));
+        assert_eq!(fill.judge(240, at(0)), (Queue::Fine, false));
+        assert_eq!(fill.judge(0, at(1)), (Queue::Dry, true));
+        assert_eq!(fill.frames(), 5 * 240);
+        for _ in 0..4 {
+            fill.judge(0, at(2));
+        }
+        assert_eq!(fill.judge(0, at(2)), (Queue::Dry, false));
         assert_eq!(fill.frames(), 12 * 240);
     }
 
     #[test]
+    fn one_near_miss_is_chance_and_two_are_a_habit() {
+        let mut fill = Fill::new(240, 3840);
+        assert_eq!(fill.judge(239, at(1)), (Queue::Near, false));
+        assert_eq!(fill.judge(239, at(12)), (Queue::Near, false));
+        assert_eq!(fill.judge(239, at(15)), (Queue::Near, true));
+        assert_eq!(fill.frames(), 4 * 240);
+    }
+
+    #[test]
+    fn it_shrinks_while_all_goes_well() {
+        let mut fill = Fill::new(240, 3840);
+        fill.judge(0, at(1));
+        let mut changes = Vec::new();
+        for second in 2..90 {
+            if fill.judge(720, at(second)).1 {
+                changes.push((second, fill.frames() / 240));
+            }
+        }
+        assert_eq!(changes, [(21, 4), (41, 3)]);
+    }
+
+    #[test]
     fn a_short_ring_is_never_overfilled() {
-        let fill = Fill::new(240, 480, true);
+        let fill = Fill::new(240, 480);
         assert_eq!((fill.frames(), fill.excess(240), fill.excess(480)), (480, 0, 240));
     }
 }

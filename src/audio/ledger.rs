@@ -95,6 +95,11 @@ impl Ledger {
         self.stretches.len() >= STRETCHES - 1
     }
 
+    /// Whether everything that was noted has been told.
+    pub fn is_settled(&self) -> bool {
+        self.stretches.is_empty() && self.flush.is_none()
+    }
+
     /// Whether speech still sounds at `frame`.
     pub fn sounds_at(&self, frame: u64) -> bool {
         self.stretches.back().is_some_and(|s| self.end(s) > frame)

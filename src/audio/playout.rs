@@ -28,7 +28,7 @@ use crate::base::unit::{Gain, Moment, Rate};
 use crate::dsp::gain::{Ramp, samples};
 use crate::dsp::meter;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 /// Fade of a flush: shorter clicks, longer is heard as a reply that will not stop.
@@ -44,6 +44,10 @@ const VOLUME_RAMP: Duration = Duration::from_millis(20);
 /// Time constant of the level meter.
 const LEVEL: Duration = Duration::from_millis(50);
 
+/// After so much silence the card may stand still: longer than any pause inside a conversation, in
+/// which a start would cost a few milliseconds.
+pub const REST_AFTER: Duration = Duration::from_secs(2);
+
 /// What playout is told once.
 #[derive(Debug, Clone, Copy)]
 pub struct PlayoutOptions {
@@ -54,13 +58,15 @@ pub struct PlayoutOptions {
 }
 
 /// Makes both ends: [`Playout`] for the thread that serves the card, [`Feed`] for the main thread.
-/// `reference` receives what is written, `bell` is rung when there is a fact.
+/// `reference` receives what is written, `bell` is rung when there is a fact, `wake` when there is
+/// something to play while the card stands still.
 pub fn playout(
     options: PlayoutOptions,
     reference: PeriodWriter,
     bell: Arc<dyn Bell>,
+    wake: Arc<dyn Bell>,
 ) -> (Playout, Feed) {
-    let (source, feed) = feed(options.rate, options.gain);
+    let (source, feed) = feed(options.rate, options.gain, wake);
     let mut playout = Playout {
         source,
         reference,
@@ -82,6 +88,7 @@ pub fn playout(
         flow: Flow::Idle,
         fade: None,
         now: Now::default(),
+        silent: 0,
         rang: false,
     };
     playout.shape(options.rate, 1);
@@ -139,6 +146,8 @@ pub struct Playout {
     /// The fade of a flush and how much of it is left.
     fade: Option<(Ramp, usize)>,
     now: Now,
+    /// Frames of nothing at all that were written last.
+    silent: u64,
     rang: bool,
 }
 
@@ -163,8 +172,39 @@ impl Playout {
         self.ledger.reshape(rate);
         self.axis = TimeAxis::default();
         self.stream = self.stream.wrapping_add(1);
-        (self.written, self.heard, self.base, self.fed) = (0, 0, 0, 0);
+        (self.written, self.heard, self.base, self.fed, self.silent) = (0, 0, 0, 0, 0);
         self.ring();
+    }
+
+    /// Whether there was silence for so long that the card may stand still.
+    pub fn may_rest(&self) -> bool {
+        self.silent >= self.card.rate.frames(REST_AFTER)
+    }
+
+    /// The card stands still from now on: the silence that was queued in it counts as played. Ends
+    /// with [`Self::stirs`].
+    pub fn rest(&mut self) {
+        self.heard = self.written;
+        self.source.shared.level.store(0, Ordering::Relaxed);
+        self.source.shared.rests.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Called while the card stands still, after each ring of the bell that wakes it: answers a
+    /// flush at once, and says whether the card must run again.
+    pub fn stirs(&mut self) -> bool {
+        if is_older(self.epoch, self.wanted()) {
+            self.cut(self.written);
+            self.skip_older();
+            self.rang |= self.ledger.advance(self.heard, &mut self.source.facts);
+            self.ring();
+        }
+        let stirs = !self.source.heads.is_empty() || !self.source.earcons.is_empty();
+        if stirs {
+            self.silent = 0;
+            self.source.shared.rests.store(false, Ordering::Relaxed);
+        }
+        stirs
     }
 
     /// Called while there is no card, at least every 100 ms: a flush is answered at once, earcons
@@ -193,6 +233,7 @@ impl Playout {
         let channels = usize::from(self.card.channels);
         let run = self.card.mono.len() * channels;
         let mut xrun = stamp.xrun;
+        let mut silent = true;
         for piece in out.chunks_mut(run) {
             let frames = piece.len() / channels;
             if frames == 0 {
@@ -206,11 +247,15 @@ impl Playout {
                     frame[1] = *sample;
                 }
             }
+            silent &= self.card.mono[..frames].iter().all(|s| *s == 0.0);
             self.tap(frames, xrun);
             xrun = false;
             self.written += frames as u64;
         }
         self.rang |= self.ledger.advance(self.heard, &mut self.source.facts);
+        let idle = self.flow == Flow::Idle && self.source.heads.is_empty();
+        let still = silent && idle && self.ledger.is_settled();
+        self.silent = if still { self.silent + self.written - self.now.written } else { 0 };
         self.ring();
     }
 

@@ -4,20 +4,32 @@ use super::feed::Feed;
 use super::playout::{FADE, Playout, PlayoutOptions, START_THRESHOLD, playout};
 use super::{Stamp, earcon::Chime};
 use crate::base::event::{Earcon, PlayoutFact as Fact, Tag};
-use crate::base::ring::{Epoch, PeriodReader, Silent, periods};
+use crate::base::ring::{Bell, Epoch, PeriodReader, Silent, periods};
 use crate::base::unit::{Db, Gain, Moment, Rate};
 use crate::dsp::meter;
 use assert_no_alloc::assert_no_alloc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const SERVICE: Rate = Rate(24_000);
 const E0: Epoch = Epoch(0);
 const E1: Epoch = Epoch(1);
 
+/// Counts its rings.
+#[derive(Default)]
+struct Count(AtomicU32);
+
+impl Bell for Count {
+    fn ring(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// A card that keeps `queue` frames and takes 5 ms at a time.
 struct Room {
     playout: Playout,
     feed: Feed,
+    wakes: Arc<Count>,
     reference: PeriodReader,
     rate: Rate,
     channels: usize,
@@ -31,12 +43,14 @@ struct Room {
 impl Room {
     fn new(rate: u32, channels: u16) -> Self {
         let (writer, reference) = periods(4096, 1 << 20);
+        let wakes = Arc::new(Count::default());
         let options = PlayoutOptions { rate: SERVICE, gain: Gain::UNITY };
-        let (mut playout, feed) = playout(options, writer, Arc::new(Silent));
+        let (mut playout, feed) = playout(options, writer, Arc::new(Silent), wakes.clone());
         playout.shape(Rate(rate), channels);
         Self {
             playout,
             feed,
+            wakes,
             reference,
             rate: Rate(rate),
             channels: usize::from(channels),
@@ -391,4 +405,48 @@ fn long_periods_and_odd_sizes_are_served() {
     room.period = 2048;
     room.run(30);
     assert_eq!(room.heard(1), 24_000);
+}
+
+#[test]
+fn after_two_seconds_of_silence_the_card_may_rest_and_speech_wakes_it() {
+    let mut room = Room::new(48_000, 2);
+    room.feed.play(E0, Tag(1), &tone(2400));
+    room.feed.end(E0, Tag(1));
+    room.run(420);
+    assert!(!room.playout.may_rest(), "2 s of silence since the end, not since the beginning");
+    room.run(20);
+    assert!(room.playout.may_rest());
+    room.playout.rest();
+    assert_eq!(room.wakes.0.load(Ordering::Relaxed), 0, "only who rests is woken");
+    assert!(!room.playout.stirs());
+    room.feed.flush(E1);
+    assert!(!room.playout.stirs(), "there is nothing to play");
+    assert_eq!(std::iter::from_fn(|| room.feed.fact()).last(), Some(Fact::Flushed { epoch: E1 }));
+    room.feed.play(E1, Tag(2), &tone(2400));
+    assert_eq!(room.wakes.0.load(Ordering::Relaxed), 2);
+    assert!(room.playout.stirs() && !room.playout.may_rest());
+    room.queue = 0;
+    room.run(1);
+    assert!(meter::peak(&room.sound[room.sound.len() - 240..]) > 0.1, "it speaks at once");
+    room.feed.play(E1, Tag(2), &tone(2400));
+    assert_eq!(room.wakes.0.load(Ordering::Relaxed), 2, "who plays is not woken");
+    room.run(60);
+    assert_eq!(room.heard(2), 4800);
+}
+
+#[test]
+fn what_was_put_down_before_the_rest_is_seen() {
+    let mut room = Room::new(48_000, 2);
+    room.run(440);
+    room.feed.earcon(Earcon::Volume);
+    room.playout.rest();
+    assert!(room.playout.stirs());
+}
+
+#[test]
+fn a_reply_that_starves_lets_nobody_rest() {
+    let mut room = Room::new(48_000, 2);
+    room.feed.play(E0, Tag(1), &tone(240));
+    room.run(800);
+    assert!(!room.playout.may_rest());
 }

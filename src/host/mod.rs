@@ -300,12 +300,15 @@ impl Sound {
             rate: config.policy.session.output_rate,
             gain: volume.gain(),
         };
-        let (mut playout, feed) = playout::playout(playout_options, far_in, Arc::clone(&bell));
+        let (wake, woken) = thread::bell()?;
+        let (mut playout, feed) =
+            playout::playout(playout_options, far_in, Arc::clone(&bell), wake);
         let pulse = Arc::new(Pulse::default());
         let side = Side::new(config, clock, &xruns, &report, &bell, &pulse);
         let worker = start("playout", CARD, &bell, move || {
             side.work(|options, clock, pulse, xruns, report| {
-                audio::drive::run_playout(options, clock, pulse, xruns, &mut playout, report);
+                let playout = &mut playout;
+                audio::drive::run_playout(options, clock, pulse, xruns, playout, &woken, report);
             });
         })?;
         crew.add(Watched::new(worker, pulse, started));

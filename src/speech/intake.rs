@@ -104,9 +104,17 @@ impl Intake {
             return;
         }
         let long = u64::from(head.gap) > u64::from(shape.rate.0) * u64::from(GAP_MAX_S);
-        if long || self.line.as_ref().is_none_or(|line| line.shape != shape) {
-            self.open(shape);
-            each(Piece::Restart);
+        match &mut self.line {
+            Some(line) if line.shape == shape => {
+                if long {
+                    line.restart();
+                    each(Piece::Restart);
+                }
+            }
+            Some(_) | None => {
+                self.open(shape);
+                each(Piece::Restart);
+            }
         }
         let Some(line) = &mut self.line else { return };
         let us = 1e6 / f64::from(shape.rate.0);
@@ -181,6 +189,12 @@ impl Intake {
 }
 
 impl Line {
+    /// What comes now has nothing to do with what came before.
+    fn restart(&mut self) {
+        self.resampler.reset();
+        (self.taken, self.given, self.next_us) = (0, 0, None);
+    }
+
     /// Interleaved to mono, cleaned of what is not a number.
     fn fold(&mut self, side: Side, part: &[f32], mono: &mut Vec<f32>, replaced: &mut u64) {
         for frame in part.chunks_exact(usize::from(self.shape.channels)) {

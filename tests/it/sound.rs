@@ -100,6 +100,11 @@ fn alsa_is_silent_after_a_flush() {
 }
 
 #[test]
+fn alsa_speaks_whole_after_a_rest() {
+    on_a_card("a_tone_is_played_whole_after_a_rest", "alsa");
+}
+
+#[test]
 fn alsa_reopens_a_card_that_vanishes() {
     on_a_card("a_card_comes_back", "alsa");
 }
@@ -136,6 +141,7 @@ mod inside {
     use grok_speaker::base::pulse::Pulse;
     use grok_speaker::base::ring::{Epoch, PeriodHead, PeriodReader, Silent, periods};
     use grok_speaker::base::unit::{Gain, Moment, Rate};
+    use grok_speaker::host::thread;
     use std::path::PathBuf;
     use std::process::{Child, Command, Stdio};
     use std::sync::atomic::Ordering;
@@ -230,8 +236,9 @@ mod inside {
     #[expect(clippy::disallowed_methods, reason = "the test is the host here")]
     fn speaker(options: Options) -> Speaker {
         let (writer, reference) = periods(8192, 48_000 * 40);
-        let (mut playout, feed) =
-            playout(PlayoutOptions { rate: SERVICE, gain: Gain::UNITY }, writer, Arc::new(Silent));
+        let (wake, woken) = thread::bell().unwrap();
+        let speech = PlayoutOptions { rate: SERVICE, gain: Gain::UNITY };
+        let (mut playout, feed) = playout(speech, writer, Arc::new(Silent), wake);
         let shared = Arc::new(Shared::default());
         let (clock, theirs) = (clock(), shared.clone());
         let ours = clock.clone();
@@ -243,6 +250,7 @@ mod inside {
                 &theirs.pulse,
                 &theirs.xruns,
                 &mut playout,
+                &woken,
                 &mut report,
             );
         });
@@ -320,10 +328,29 @@ mod inside {
     #[test]
     #[ignore = "run by the tests outside, with a card"]
     fn a_tone_is_played_whole() {
+        a_tone_after(Duration::from_millis(1500));
+    }
+
+    #[test]
+    #[ignore = "run by the tests outside, with a card"]
+    fn a_tone_is_played_whole_after_a_rest() {
+        let tapped = a_tone_after(Duration::from_millis(3500));
+        let rested: u32 = tapped.iter().map(|h| h.gap).sum();
+        let span = Rate(48_000).span(u64::from(rested));
+        println!("stood still for {span:?}");
+        assert!(span > Duration::from_millis(1000) && span < Duration::from_millis(2000));
+        let (first, last) = (tapped[0], tapped[tapped.len() - 1]);
+        let counted = Rate(48_000).span(last.position - first.position);
+        let off = last.at.since(first.at).as_secs_f64() - counted.as_secs_f64();
+        assert!(off.abs() < 0.03, "the reference keeps the time over the rest: {off} s off");
+    }
+
+    /// Plays a tone so long after the card was opened. What the reference was told.
+    fn a_tone_after(pause: Duration) -> Vec<PeriodHead> {
         let mut speaker = speaker(options());
         until("CardReady", Duration::from_secs(5), || speaker.shared.ready() == 1);
-        let recording = hear(15);
-        wait(Duration::from_millis(1500));
+        let recording = hear(17);
+        wait(pause);
         let settled = speaker.shared.xruns.underruns.load(Ordering::Relaxed);
         let said = tone(24_000.0, 10.0);
         assert_eq!(speaker.feed.play(Epoch(0), Tag(1), &said), said.len());
@@ -348,10 +375,11 @@ mod inside {
         assert_eq!(found.len(), 1, "one tone without a gap: {found:?}");
         assert!((found[0].len() as f64 - 10.0 * CARD).abs() < 200.0, "{found:?}");
         // The canceller's reference has the same tone without a gap.
-        let mut tapped = Vec::new();
-        while speaker.reference.pop(&mut tapped).is_some() {}
+        let (mut tapped, mut heads) = (Vec::new(), Vec::new());
+        heads.extend(std::iter::from_fn(|| speaker.reference.pop(&mut tapped)));
         let tapped: Vec<f64> = tapped.iter().map(|s| f64::from(*s) * 32_768.0).collect();
         assert_eq!(stretches(&tapped).len(), 1);
+        heads
     }
 
     #[test]

@@ -4,25 +4,27 @@
 //! survived. What cannot be changed: plugins choose buffers of their own and some (pulse) never
 //! report an underrun. Choice: the period is asked for before the buffer, because plugins keep only
 //! the first; playout looks at what is queued and writes as little as needed instead of keeping the
-//! ring full; an empty queue counts as an underrun whether reported or not, and each one lets the
-//! fill grow, up to 60 ms. Rejected: blocking on a full ring (its length becomes latency), and
-//! the device's own time stamps, whose size differs between C libraries on 32-bit ARM.
+//! ring full; an empty queue counts as an underrun whether reported or not, and the fill grows after
+//! each one, up to 60 ms, and shrinks again while all goes well; a speaker that has been silent for
+//! 2 s is stopped. Rejected: blocking on a full ring (its length becomes latency), and the device's
+//! own time stamps, whose size differs between C libraries on 32-bit ARM.
 
 mod list;
+mod speaker;
 
 pub(super) use list::cards;
 use list::{candidates, card_index};
+pub(super) use speaker::run_playout;
 
 use crate::audio::capture::Capture;
 use crate::audio::drive::{CHANNELS_MAX, RATE, RATES, Ready, Run};
-use crate::audio::fill::{Fill, Queue};
+use crate::audio::fill::Fill;
 use crate::audio::holder::holder;
-use crate::audio::playout::Playout;
 use crate::audio::sample::{self, Layout};
 use crate::audio::{CardError, Device, Stamp};
 use crate::base::event::Side;
-use crate::base::unit::{Moment, Rate};
-use alsa::pcm::{Access, Format, Frames, HwParams, PCM, State};
+use crate::base::unit::Rate;
+use alsa::pcm::{Access, Format, Frames, HwParams, PCM};
 use alsa::{Direction, Error, ValueOr};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -65,14 +67,9 @@ struct Opened {
     layout: Layout,
     period: usize,
     buffer: usize,
-    is_card: bool,
 }
 
 impl Opened {
-    fn fill(&self) -> Fill {
-        Fill::new(self.period, self.buffer, self.is_card)
-    }
-
     fn words(&self) -> String {
         format!(
             "{}: {}, {} channels, {}, periods of {:.1} ms",
@@ -181,10 +178,9 @@ fn open_named(name: &str, side: Side, quiet: &Quiet) -> Result<Opened, CardError
     let (buffer, period) = pcm.get_params().map_err(failed)?;
     let size = |frames: u64| usize::try_from(frames).unwrap_or(usize::MAX).max(1);
     let (period, buffer) = (size(period), size(buffer));
-    let is_card = pcm.info().is_ok_and(|i| i.get_card() >= 0);
     let name = name.to_owned();
-    let opened = Opened { pcm, name, side, rate, channels, layout, period, buffer, is_card };
-    soften(&opened, opened.fill().frames()).map_err(failed)?;
+    let opened = Opened { pcm, name, side, rate, channels, layout, period, buffer };
+    soften(&opened, Fill::new(period, buffer).frames()).map_err(failed)?;
     Ok(opened)
 }
 
@@ -287,134 +283,15 @@ pub(super) fn run_capture(
 /// Waits a little for a whole period; 0 when there is none yet.
 fn read(card: &Opened, bytes: &mut [u8]) -> Result<usize, Error> {
     card.pcm.wait(Some(WAIT_MS))?;
-    if card.pcm.avail_update()? < Frames::try_from(card.period).unwrap_or(1) {
-        // A plugin may be ready with less: without this it would be asked in a circle.
-        std::thread::park_timeout(Duration::from_millis(1));
+    let there = usize::try_from(card.pcm.avail_update()?).unwrap_or(0);
+    if there < card.period {
+        // A plugin may be ready with less: the rest is there when it has been spoken.
+        std::thread::park_timeout(card.rate.span((card.period - there) as u64));
         return Ok(0);
     }
     match card.pcm.io_bytes().readi(bytes) {
         Err(error) if error.errno() == EAGAIN => Ok(0),
         result => result,
-    }
-}
-
-/// The speaker while it is open.
-struct Speaker {
-    card: Opened,
-    samples: Vec<f32>,
-    bytes: Vec<u8>,
-    fill: Fill,
-    /// Whether something was queued since the stream was prepared.
-    running: bool,
-    xrun: bool,
-    moved: Moment,
-}
-
-/// Opens the speaker and serves it until the worker must stop or the card is lost.
-pub(super) fn run_playout(
-    device: &Device,
-    run: &Run,
-    playout: &mut Playout,
-    ready: Ready,
-) -> Result<(), CardError> {
-    let card = open(device, Side::Playout)?;
-    playout.shape(card.rate, card.channels);
-    let count = card.period * usize::from(card.channels);
-    let mut ready = Some(ready);
-    let mut speaker = Speaker {
-        samples: vec![0.0; count],
-        bytes: vec![0; count * card.layout.bytes()],
-        fill: card.fill(),
-        running: false,
-        xrun: false,
-        moved: run.now(),
-        card,
-    };
-    while !run.pulse.stopped() {
-        run.pulse.beat();
-        match speaker.turn(run, playout) {
-            Ok(true) => {
-                if let Some(ready) = ready.take() {
-                    ready(speaker.card.words());
-                }
-            }
-            Ok(false) if run.now().since(speaker.moved) > STALL => {
-                return Err(speaker.card.stalled());
-            }
-            Ok(false) => {}
-            Err(error) => {
-                speaker.card.recover(error)?;
-                speaker.judge(0, run);
-                speaker.running = false;
-            }
-        }
-    }
-    Ok(())
-}
-
-impl Speaker {
-    /// Writes one period if the queue is low, else waits until it is. Returns whether it wrote.
-    fn turn(&mut self, run: &Run, playout: &mut Playout) -> Result<bool, Error> {
-        let (free, delay) = self.queue()?;
-        let queued = self.card.buffer.saturating_sub(free);
-        if self.running {
-            self.judge(queued, run);
-        }
-        if self.fill.excess(queued) > 0 {
-            self.rest()?;
-            return Ok(false);
-        }
-        let delay = u32::try_from(delay.max(queued)).unwrap_or(u32::MAX);
-        let stamp = Stamp { at: run.now(), delay, xrun: std::mem::take(&mut self.xrun) };
-        playout.fill(&mut self.samples, stamp);
-        sample::write(self.card.layout, &self.samples, &mut self.bytes);
-        self.card.pcm.io_bytes().writei(&self.bytes)?;
-        self.running = true;
-        self.moved = run.now();
-        Ok(true)
-    }
-
-    /// Frames of room in the ring, and frames until what is written now is heard.
-    fn queue(&self) -> Result<(usize, usize), Error> {
-        let size = |frames: Frames| usize::try_from(frames).unwrap_or(0);
-        match self.card.pcm.avail_delay() {
-            Ok((free, delay)) => Ok((size(free), size(delay))),
-            // The pulse plugin knows no delay for a moment after an underrun.
-            Err(error) if error.errno() != EPIPE => {
-                let free = size(self.card.pcm.avail_update()?);
-                Ok((free, self.card.buffer.saturating_sub(free)))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Waits until there is room below the fill.
-    fn rest(&mut self) -> Result<(), Error> {
-        if self.card.pcm.state() == State::Prepared {
-            self.card.pcm.start()?;
-        }
-        // A card wakes us with its period; what wakes earlier (or at once) is waited for by time.
-        self.card.pcm.wait(Some(WAIT_MS))?;
-        let free = usize::try_from(self.card.pcm.avail_update()?).unwrap_or(0);
-        let left = self.fill.excess(self.card.buffer.saturating_sub(free));
-        if left > 0 {
-            std::thread::park_timeout(self.card.rate.span(left.min(self.card.buffer) as u64));
-        }
-        Ok(())
-    }
-
-    /// An underrun, reported (the queue is then empty) or seen, is counted; after it and after a
-    /// near one a little more is queued.
-    fn judge(&mut self, queued: usize, run: &Run) {
-        let (queue, grew) = self.fill.judge(queued);
-        if queue == Queue::Dry {
-            run.xruns.underruns.fetch_add(1, Ordering::Relaxed);
-            self.xrun = true;
-        }
-        if grew {
-            // Where it is refused, waiting by time does it.
-            let _ = soften(&self.card, self.fill.frames());
-        }
     }
 }
 
