@@ -1,12 +1,13 @@
-//! What a worker thread shares with whoever started it: stop, go, and a heartbeat.
+//! What a worker thread shares with whoever started it: stop, go, ease, and a heartbeat.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// Shared by one worker (beats, reads `stop` and `go`) and the host (writes them, reads beats).
+/// Shared by one worker (beats, reads the rest) and the host (writes the rest, reads beats).
 #[derive(Debug, Default)]
 pub struct Pulse {
     stop: AtomicBool,
     go: AtomicBool,
+    ease: AtomicBool,
     beats: AtomicU32,
 }
 
@@ -29,6 +30,16 @@ impl Pulse {
     /// Whether a `file:` microphone may start.
     pub fn going(&self) -> bool {
         self.go.load(Ordering::Acquire)
+    }
+
+    /// Lets the worker save wake-ups, or asks it to be prompt again: nobody waits for each block.
+    pub fn ease(&self, on: bool) {
+        self.ease.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether wake-ups may be saved.
+    pub fn eased(&self) -> bool {
+        self.ease.load(Ordering::Relaxed)
     }
 
     /// Said by the worker once a turn of its loop; reopening a card and waiting count as turning.

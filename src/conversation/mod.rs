@@ -360,6 +360,11 @@ impl Conversation {
         self.queue.pop_front()
     }
 
+    /// Whether sound of the microphone may leave now.
+    pub fn is_streaming(&self) -> bool {
+        self.uplink.mouth() != uplink::Mouth::Shut
+    }
+
     /// When to come back with [`Input::Tick`] at the latest, and why.
     pub fn deadline(&self) -> Option<(Moment, Why)> {
         if self.closing {

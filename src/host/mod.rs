@@ -214,6 +214,7 @@ impl Host {
             outlet: sound.outlet,
             faults: sound.faults,
             capture: sound.capture,
+            speech: sound.speech,
             crew: sound.crew,
             xruns: sound.xruns,
             panel,
@@ -264,6 +265,7 @@ struct Sound {
     faults: std::sync::mpsc::Receiver<Fault>,
     report: std::sync::mpsc::SyncSender<Fault>,
     capture: Arc<Pulse>,
+    speech: Arc<Pulse>,
     crew: Crew,
     xruns: Arc<Xruns>,
 }
@@ -330,7 +332,7 @@ impl Sound {
                 &dropped,
             );
         })?;
-        crew.add(Watched::new(worker, pulse, started));
+        crew.add(Watched::new(worker, Arc::clone(&pulse), started));
 
         Ok(Self {
             bell,
@@ -340,6 +342,7 @@ impl Sound {
             faults,
             report,
             capture: capture_pulse,
+            speech: pulse,
             crew,
             xruns,
         })

@@ -61,6 +61,7 @@ pub struct Pump {
     pub(super) outlet: Outlet,
     pub(super) faults: Receiver<Fault>,
     pub(super) capture: Arc<Pulse>,
+    pub(super) speech: Arc<Pulse>,
     pub(super) crew: Crew,
     pub(super) xruns: Arc<Xruns>,
     pub(super) panel: Option<PanelLine>,
@@ -124,6 +125,7 @@ impl Pump {
                 Woken::Second => self.second(),
                 Woken::Signal => self.ended = Some(Ok(())),
             }
+            self.ease();
         }
         self.close().await
     }
@@ -177,6 +179,13 @@ impl Pump {
             Output::Ready => self.capture.go(),
             Output::Log { level, message, fields } => say(level, &message, &fields),
         }
+    }
+
+    /// While nothing is sent and nobody looks at meters, sound may come in larger pieces.
+    fn ease(&self) {
+        let ease = !self.conversation.is_streaming() && self.trust.clients() == 0;
+        self.capture.ease(ease);
+        self.speech.ease(ease);
     }
 
     fn transmit(&mut self, wire: Wire) {

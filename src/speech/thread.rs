@@ -21,9 +21,11 @@ const WAIT_MAX: Duration = Duration::from_millis(50);
 const PERIOD_SAMPLES: usize = 65_536;
 /// Blocks after which main is woken: 20 ms, what one message to the service carries.
 const BLOCKS_A_RING: u32 = 2;
+/// The same while nothing is sent and nobody looks at meters: 100 ms.
+const BLOCKS_AT_EASE: u32 = 10;
 
 /// Runs until `pulse` says stop. `bell` is rung by capture, `done` wakes main: once in 20 ms of
-/// sound, and at once when the voice decision changes or a wake word was heard. Blocks that find
+/// sound (in 100 ms at ease), and at once when the voice decision changes or a wake word was heard. Blocks that find
 /// `out` full are dropped and counted in `dropped`.
 #[expect(clippy::too_many_arguments, reason = "one for each end of the thread")]
 pub fn run(
@@ -39,7 +41,8 @@ pub fn run(
     let mut worker = Worker::new(options, near, far, out);
     while !pulse.stopped() {
         pulse.beat();
-        worker.turn(done, dropped);
+        let blocks = if pulse.eased() { BLOCKS_AT_EASE } else { BLOCKS_A_RING };
+        worker.turn(blocks, done, dropped);
         bell.wait(WAIT_MAX);
     }
 }
@@ -69,8 +72,8 @@ impl Worker {
         }
     }
 
-    /// Takes what waits. Bounded by what the rings hold.
-    fn turn(&mut self, done: &dyn Bell, dropped: &AtomicU64) {
+    /// Takes what waits and wakes main after so many blocks. Bounded by what the rings hold.
+    fn turn(&mut self, blocks: u32, done: &dyn Bell, dropped: &AtomicU64) {
         for _ in 0..self.far.waiting() {
             self.samples.clear();
             let Some(head) = self.far.pop(&mut self.samples) else { break };
@@ -87,7 +90,7 @@ impl Worker {
                 if out.push(block).is_err() {
                     dropped.fetch_add(1, Ordering::Relaxed);
                 }
-                if urgent || *unrung >= BLOCKS_A_RING {
+                if urgent || *unrung >= blocks {
                     *unrung = 0;
                     done.ring();
                 }
@@ -123,6 +126,7 @@ mod tests {
         out: Consumer<Near>,
         done: Count,
         dropped: AtomicU64,
+        blocks: u32,
         at: u64,
     }
 
@@ -139,6 +143,7 @@ mod tests {
                 out: out_reader,
                 done: Count::default(),
                 dropped: AtomicU64::new(0),
+                blocks: BLOCKS_A_RING,
                 at: 1_000_000,
             }
         }
@@ -155,7 +160,7 @@ mod tests {
             };
             self.at += 10_000;
             assert!(self.far.push(head, samples) && self.near.push(head, samples));
-            self.worker.turn(&self.done, &self.dropped);
+            self.worker.turn(self.blocks, &self.done, &self.dropped);
         }
     }
 
@@ -167,6 +172,11 @@ mod tests {
         }
         assert_eq!(rig.out.slots(), 40);
         assert_eq!(rig.done.0.load(Ordering::Relaxed), 20);
+        rig.blocks = BLOCKS_AT_EASE;
+        for _ in 0..20 {
+            rig.period(&[0.0; 480]);
+        }
+        assert_eq!(rig.done.0.load(Ordering::Relaxed), 22, "once in 100 ms at ease");
     }
 
     #[test]

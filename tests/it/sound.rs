@@ -90,6 +90,11 @@ fn alsa_hears_ten_seconds_without_a_gap() {
 }
 
 #[test]
+fn alsa_hears_whole_while_it_saves_wake_ups() {
+    on_a_card("a_tone_is_heard_whole_at_ease", "alsa");
+}
+
+#[test]
 fn alsa_keeps_the_time_axis_over_a_standstill() {
     on_a_card("a_standstill_keeps_the_time_axis", "alsa");
 }
@@ -444,13 +449,30 @@ mod inside {
     #[test]
     #[ignore = "run by the tests outside, with a card"]
     fn a_tone_is_heard_whole() {
+        a_heard_tone(|_| {});
+    }
+
+    #[test]
+    #[ignore = "run by the tests outside, with a card"]
+    fn a_tone_is_heard_whole_at_ease() {
+        a_heard_tone(|pulse| {
+            for on in [true, false].into_iter().cycle().take(30) {
+                pulse.ease(on);
+                wait(Duration::from_millis(if on { 500 } else { 170 }));
+            }
+        });
+    }
+
+    /// Speaks a tone into the microphone, and lets something happen to capture meanwhile.
+    fn a_heard_tone(meanwhile: impl FnOnce(&Pulse)) {
         let mut ear = ear(options());
         until("CardReady", Duration::from_secs(5), || ear.shared.ready() == 1);
         let path = folder().join("tone.wav");
         std::fs::write(&path, wav(&tone(CARD, 10.0))).unwrap();
         wait(Duration::from_millis(500));
-        let status = Command::new(script()).arg("say").arg(folder()).arg(&path).status().unwrap();
-        assert!(status.success());
+        let mut say = Command::new(script()).arg("say").arg(folder()).arg(&path).spawn().unwrap();
+        meanwhile(&ear.shared.pulse);
+        assert!(say.wait().unwrap().success());
         wait(Duration::from_millis(500));
         stop(&ear.shared, ear.worker);
         let (mut samples, mut heads) = (Vec::new(), Vec::<PeriodHead>::new());

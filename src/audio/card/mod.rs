@@ -37,6 +37,8 @@ const PLAYOUT_PERIODS: u32 = 200;
 const CAPTURE_DEPTH: Frames = 8;
 /// Depth of the playout ring in periods: room for the largest fill.
 const PLAYOUT_DEPTH: Frames = 16;
+/// Periods read at one go while nobody waits for each: 20 ms.
+const PERIODS_AT_EASE: usize = 2;
 /// Longest wait for the device before the pulse is looked at.
 const WAIT_MS: u32 = 50;
 /// A device that moves nothing for so long is opened anew.
@@ -180,7 +182,11 @@ fn open_named(name: &str, side: Side, quiet: &Quiet) -> Result<Opened, CardError
     let (period, buffer) = (size(period), size(buffer));
     let name = name.to_owned();
     let opened = Opened { pcm, name, side, rate, channels, layout, period, buffer };
-    soften(&opened, Fill::new(period, buffer).frames()).map_err(failed)?;
+    let least = match side {
+        Side::Capture => period,
+        Side::Playout => Fill::new(period, buffer).frames(),
+    };
+    soften(&opened, least).map_err(failed)?;
     Ok(opened)
 }
 
@@ -220,15 +226,16 @@ fn negotiate(pcm: &PCM, side: Side, name: &str) -> Result<Option<(Rate, u16, Lay
     Ok(Some((Rate(rate), u16::try_from(channels).unwrap_or(1), layout)))
 }
 
-/// When the stream starts and when a wait ends, for a playout fill of so many frames.
-fn soften(card: &Opened, fill: usize) -> Result<(), Error> {
+/// When the stream starts and when a wait ends, for so many frames that are read at one go, or that
+/// are queued.
+fn soften(card: &Opened, count: usize) -> Result<(), Error> {
     let s = card.pcm.sw_params_current()?;
     let frames = |n: usize| Frames::try_from(n).unwrap_or(Frames::MAX);
     match card.side {
-        Side::Capture => s.set_avail_min(frames(card.period))?,
+        Side::Capture => s.set_avail_min(frames(count))?,
         Side::Playout => {
-            s.set_start_threshold(frames(fill))?;
-            s.set_avail_min(frames(card.buffer + card.period - fill))?;
+            s.set_start_threshold(frames(count))?;
+            s.set_avail_min(frames(card.buffer + card.period - count))?;
         }
     }
     card.pcm.sw_params(&s)
@@ -248,9 +255,16 @@ pub(super) fn run_capture(
     let mut samples = vec![0.0; card.period * channels];
     card.pcm.start().map_err(|e| card.lost(e))?;
     let (mut ready, mut xrun, mut moved) = (Some(ready), false, run.now());
+    let mut wanted = card.period;
     while !run.pulse.stopped() {
         run.pulse.beat();
-        match read(&card, &mut bytes) {
+        let count = card.period * if run.pulse.eased() { PERIODS_AT_EASE } else { 1 };
+        if wanted != count {
+            // Where it is refused, waiting by time does it.
+            let _ = soften(&card, count);
+            wanted = count;
+        }
+        match read(&card, wanted, &mut bytes) {
             Ok(0) if run.now().since(moved) > STALL => return Err(card.stalled()),
             Ok(0) => {}
             Ok(frames) => {
@@ -280,14 +294,18 @@ pub(super) fn run_capture(
     Ok(())
 }
 
-/// Waits a little for a whole period; 0 when there is none yet.
-fn read(card: &Opened, bytes: &mut [u8]) -> Result<usize, Error> {
-    card.pcm.wait(Some(WAIT_MS))?;
-    let there = usize::try_from(card.pcm.avail_update()?).unwrap_or(0);
-    if there < card.period {
-        // A plugin may be ready with less: the rest is there when it has been spoken.
-        std::thread::park_timeout(card.rate.span((card.period - there) as u64));
-        return Ok(0);
+/// Reads a period if one is there, else waits a little for `wanted` frames; 0 when there are none
+/// yet.
+fn read(card: &Opened, wanted: usize, bytes: &mut [u8]) -> Result<usize, Error> {
+    let there = || card.pcm.avail_update().map(|frames| usize::try_from(frames).unwrap_or(0));
+    if there()? < card.period {
+        card.pcm.wait(Some(WAIT_MS))?;
+        let there = there()?;
+        if there < wanted {
+            // A plugin may be ready with less: the rest is there when it has been spoken.
+            std::thread::park_timeout(card.rate.span((wanted - there) as u64));
+            return Ok(0);
+        }
     }
     match card.pcm.io_bytes().readi(bytes) {
         Err(error) if error.errno() == EAGAIN => Ok(0),
