@@ -2,7 +2,7 @@
 //! done. Then the faults of the wire itself.
 
 use grok_speaker::base::event::{Earcon, Scene, Voice};
-use grok_speaker::conversation::{BargeIn, Mode, Output};
+use grok_speaker::conversation::{BargeIn, Gate, Mode, Output};
 use grok_speaker::grok::server::{self, ServerEvent};
 use grok_speaker::panel::event::{Event, Transcript};
 use grok_speaker_sim::event;
@@ -372,6 +372,31 @@ fn q15_an_echo_of_the_reply_does_not_interrupt_it() {
     let sent = stage.count("input_audio_buffer.append");
     stage.run(300);
     assert_eq!(stage.count("input_audio_buffer.append"), sent);
+}
+
+#[test]
+fn q15_an_open_microphone_sends_silence_until_its_echo_is_known_to_be_faint() {
+    let silent = |mic: f32| {
+        let mut numbers = policy(Mode::Open);
+        numbers.gate = Gate::Always;
+        let mut stage = Stage::new(numbers, 1);
+        stage.run(10);
+        stage.connect();
+        speak(&mut stage, "u1");
+        play(&mut stage, &["created r1", "sound r1 a1 4000"]);
+        stage.levels = (mic, mic);
+        let before = stage.count("input_audio_buffer.append");
+        stage.run(2000);
+        let events = stage.sent_events();
+        let sent = events.iter().filter_map(|e| e["audio"].as_str()).skip(before + 1);
+        let silent: Vec<bool> =
+            sent.map(|audio| audio.trim_end_matches('=').chars().all(|c| c == 'A')).collect();
+        assert!(silent.len() > 90, "time goes on for the service");
+        silent
+    };
+    assert!(silent(-32.0).iter().all(|s| *s), "an echo");
+    let faint = silent(-80.0);
+    assert!(faint[..20].iter().all(|s| *s) && !faint[40..].contains(&true), "{faint:?}");
 }
 
 #[test]
