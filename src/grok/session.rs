@@ -330,6 +330,11 @@ impl Session {
         self.replies.is_wanted()
     }
 
+    /// Whether a reply has begun and its first sound is still to come; it may be slow (Q16).
+    pub fn reply_due(&self) -> bool {
+        self.replies.is_due()
+    }
+
     /// Asks for a connection. A person's own action tries once where time or a refusal forbid it.
     pub fn demand(&mut self, now: Moment, by_person: bool) {
         self.wanted = true;

@@ -411,6 +411,21 @@ fn q16_a_slow_reply_is_waited_for() {
 }
 
 #[test]
+fn q16_a_slow_answer_to_a_tool_belongs_to_its_turn() {
+    let mut stage = stage(Mode::Open);
+    play(&mut stage, &["text \"How loud?\"", "created r1", "sound r1 a1 500"]);
+    play(&mut stage, &["call r1 c1 get_volume {}", "sound-done r1 a1", "done r1 completed"]);
+    stage.run(300);
+    assert_eq!(stage.count("response.create"), 2);
+    play(&mut stage, &["created r2"]);
+    stage.run(8700);
+    assert_eq!((stage.turns(), stage.checks.scene()), (vec![], Scene::Thinking));
+    play(&mut stage, &["sound r2 a2 300", "done r2 completed"]);
+    stage.run(1000);
+    assert_eq!(stage.turns(), [(1, "completed".to_owned())]);
+}
+
+#[test]
 fn q17_replayed_items_carry_text_and_spare_our_own_history() {
     let told = |replayed: &[&str]| {
         let mut stage = stage(Mode::Open);
