@@ -6,6 +6,7 @@ mod chaos;
 mod config;
 mod daemon;
 mod panel;
+mod quirks;
 mod scenario;
 mod sheet;
 mod simulation;
