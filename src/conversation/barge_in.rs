@@ -29,6 +29,8 @@ const LEARNED: u32 = 20;
 /// A block teaches when the detector has stayed quiet for so many more: 300 ms. It needs 160 ms to
 /// decide, and the first sounds of a person must not count as loud echo.
 const CONFIRMED: usize = 30;
+/// An echo this far below the reply does not wake the service's turn detection.
+const FAINT: f32 = -30.0;
 /// The learned echo is forgotten by so much a block (1 dB a second): rooms change.
 const FORGET: f32 = 0.01;
 
@@ -89,9 +91,7 @@ impl Ear {
         match policy {
             BargeIn::Speech => false,
             BargeIn::Wake | BargeIn::Off => true,
-            BargeIn::Auto => {
-                near.erle.0 < ERLE_ENOUGH && self.blocks >= LEARNED && self.coupling > -30.0
-            }
+            BargeIn::Auto => near.erle.0 < ERLE_ENOUGH && self.expected() > FAINT,
         }
     }
 

@@ -179,7 +179,8 @@ impl Conversation {
 
     /// Everything that was handed to playout was heard.
     pub(super) fn drained(&mut self, now: Moment) {
-        let more = self.session.reply_wanted() || self.calls.reply_due;
+        let begun = self.session.reply_due();
+        let more = begun || self.session.reply_wanted() || self.calls.reply_due;
         // Echo of the last words is no speech of a new turn.
         self.mic.fresh = false;
         self.fact(now, Fact::Drained { more });

@@ -152,6 +152,11 @@ impl Replies {
         self.wanted.is_some()
     }
 
+    /// Whether a reply has begun and its first sound is still to come.
+    pub fn is_due(&self) -> bool {
+        self.active.as_ref().is_some_and(|a| a.last_sound.is_none() && a.cancelled.is_none())
+    }
+
     /// Wants a reply. A stronger wish replaces a weaker one; there is one reply a turn.
     pub fn want(&mut self, now: Moment, wish: Wish) {
         let step = match wish {

@@ -37,6 +37,18 @@ pub fn faults_help() -> String {
     for (name, help) in standin::faults() {
         text.push_str(&format!("  {name:<20} {help}\n"));
     }
+    text.push_str("\nQuirks of the service, and the faults that act or end them:\n");
+    for quirk in standin::QUIRKS {
+        let on = match quirk.on {
+            [] => "by default".to_owned(),
+            faults => format!("with {}", faults.join(" and ")),
+        };
+        let off = match quirk.off {
+            [] => String::new(),
+            faults => format!(", not with {}", faults.join(" and ")),
+        };
+        text.push_str(&format!("  {}: {on}{off}\n", quirk.words));
+    }
     text
 }
 

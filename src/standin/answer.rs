@@ -39,6 +39,9 @@ impl Brain {
             let refusal = Refusal::request("conversation_already_has_active_response", words);
             return self.refuse(now, &refusal, event);
         }
+        if self.turns_away(now, event) {
+            return;
+        }
         if self.session.collides() {
             let words = "Internal error: function names collide with server-side tools";
             return self.refuse(
@@ -136,6 +139,7 @@ impl Brain {
         );
         active.filled = true;
         active.heard_out = at + plan.first_audio + Duration::from_millis(plan.audio_ms);
+        self.tricks.playing = plan.sound().map(|sound| (at + plan.first_audio, sound));
         for (after, what) in plan.steps {
             self.queue.push(at + after, active.tag, what);
         }
@@ -179,12 +183,20 @@ impl Brain {
     pub(super) fn cancel_response(&mut self, now: Moment, event: &Value) {
         let wanted = event["response_id"].as_str();
         match &self.active {
-            Some(active) if wanted.is_none_or(|id| id == active.id) => self.stop(now, true),
-            Some(_) | None => {
-                let words = "Cancellation failed: no active response found";
-                self.refuse(now, &Refusal::request("response_cancel_not_active", words), event);
+            Some(active) if wanted.is_none_or(|id| id == active.id) => {
+                let fails = self.desk.mood.cancel_fails;
+                self.stop(now, !fails);
+                if fails {
+                    self.refuse_cancel(now, "invalid_value", event);
+                }
             }
+            Some(_) | None => self.refuse_cancel(now, "response_cancel_not_active", event),
         }
+    }
+
+    fn refuse_cancel(&mut self, now: Moment, code: &'static str, event: &Value) {
+        let words = "Cancellation failed: no active response found";
+        self.refuse(now, &Refusal::request(code, words), event);
     }
 
     /// Speech while a reply is being produced. As recorded, not every reply that is interrupted is
@@ -200,6 +212,7 @@ impl Brain {
     /// Ends the active reply; `closed` says whether the client hears of it.
     pub(super) fn stop(&mut self, now: Moment, closed: bool) {
         let Some(active) = self.active.take() else { return };
+        self.tricks.playing = None;
         self.desk.count(|r| r.stopped += 1);
         let rest = self.queue.take(active.tag);
         let announced = !rest

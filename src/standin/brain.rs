@@ -9,6 +9,7 @@ use super::fault::Resume;
 use super::items::shown;
 use super::mischief::Mischief;
 use super::queue::{Deed, Queue, What};
+use super::quirk::Tricks;
 use super::session::Session;
 use super::talk::Ear;
 use super::wire::{Pen, Refusal, decode, item};
@@ -87,6 +88,7 @@ pub(crate) struct Brain {
     pub(super) deletions: u32,
     /// Audio of this conversation in both directions, in ms.
     pub(super) billed_ms: u64,
+    pub(super) tricks: Tricks,
 }
 
 impl Brain {
@@ -131,6 +133,7 @@ impl Brain {
             ready: false,
             deletions: 0,
             billed_ms: 0,
+            tricks: Tricks::default(),
         };
         brain.greet(now, replay);
         brain
@@ -347,6 +350,8 @@ impl Brain {
             Deed::Ready => self.ready = true,
             Deed::OpenReply(turn) => self.open_early(now, turn),
             Deed::Commit(turn) => self.commit(now, turn),
+            Deed::TakeBack(turn) => self.take_back(now, turn),
+            Deed::StopAgain(turn) => self.stop_again(now, turn),
             Deed::AnswerCommit => self.answer_commit(now),
             Deed::CheckIn(generation) => self.check_in(now, generation),
             Deed::Inactive => self.inactive(now),

@@ -90,6 +90,26 @@ pub enum Fault {
     TruncateIgnored,
     /// What a resumed connection gets back.
     Resume(Resume),
+    /// The first stop of a spoken turn is taken back (Q3).
+    StopTakenBack,
+    /// User items come again behind their final transcript (Q5).
+    LateItems,
+    /// The first `response.create` of a turn is ignored (Q6).
+    DropCreate,
+    /// Calls of the service's own tools (Q8).
+    OwnCalls,
+    /// `create_response` counts (Q9).
+    HeedCreateResponse,
+    /// Replies come under the old names of their events, too (Q10).
+    OldNames,
+    /// No item is found (Q13).
+    LostItems,
+    /// The first `response.create` of a turn is refused as if a reply were active (Q14).
+    BusyCreate,
+    /// `response.cancel` fails (Q14).
+    CancelFails,
+    /// The client's microphone hears the replies (Q15).
+    Echo,
     /// Everything as the documents say instead of as recorded.
     Documented,
 }
@@ -164,6 +184,40 @@ const FAULTS: &[(&str, &str)] = &[
     (
         "resume=full|partial|off",
         "what conversation_id brings back: everything, the assistant's lines (the default), or nothing",
+    ),
+    (
+        "stop-taken-back",
+        "take the first stop of every spoken turn back: the same item is reopened, the reply opened in between is dropped without a word",
+    ),
+    (
+        "late-items",
+        "send every user item again behind its final transcript: in progress, with an older caption, after an item that was never announced",
+    ),
+    (
+        "drop-create",
+        "ignore the first response.create of every turn until input_audio_buffer.clear or other input comes",
+    ),
+    (
+        "own-calls",
+        "call x_keyword_search, a tool of the service's own, in every reply; who answers it gets an apology",
+    ),
+    (
+        "heed-create-response",
+        "answer spoken turns only where turn_detection.create_response is true (else it is not looked at)",
+    ),
+    ("old-names", "send sound and words of a reply a second time under the events' old names"),
+    ("lost-items", "answer conversation.item.truncate and delete with \"Item not found\""),
+    (
+        "busy-create",
+        "refuse the first response.create of every turn as if a reply were active, under another code",
+    ),
+    (
+        "cancel-fails",
+        "answer response.cancel with \"no active response found\" under another code; the reply ends unclosed",
+    ),
+    (
+        "echo",
+        "hear replies, while they would be heard, in all of the client's audio that is not digital silence",
     ),
     (
         "documented",
@@ -255,6 +309,16 @@ fn plain(name: &str) -> Option<Fault> {
         "no-pong" => Fault::NoPong,
         "conversation-first" => Fault::ConversationFirst,
         "truncate-ignored" => Fault::TruncateIgnored,
+        "stop-taken-back" => Fault::StopTakenBack,
+        "late-items" => Fault::LateItems,
+        "drop-create" => Fault::DropCreate,
+        "own-calls" => Fault::OwnCalls,
+        "heed-create-response" => Fault::HeedCreateResponse,
+        "old-names" => Fault::OldNames,
+        "lost-items" => Fault::LostItems,
+        "busy-create" => Fault::BusyCreate,
+        "cancel-fails" => Fault::CancelFails,
+        "echo" => Fault::Echo,
         "documented" => Fault::Documented,
         _ => return None,
     })
@@ -319,6 +383,16 @@ pub(crate) struct Mood {
     pub(crate) conversation_first: bool,
     pub(crate) truncate_ignored: bool,
     pub(crate) resume: Option<Resume>,
+    pub(crate) stop_taken_back: bool,
+    pub(crate) late_items: bool,
+    pub(crate) drop_create: bool,
+    pub(crate) own_calls: bool,
+    pub(crate) heed_create_response: bool,
+    pub(crate) old_names: bool,
+    pub(crate) lost_items: bool,
+    pub(crate) busy_create: bool,
+    pub(crate) cancel_fails: bool,
+    pub(crate) echo: bool,
     pub(crate) documented: bool,
 }
 
@@ -359,6 +433,16 @@ impl Mood {
             Fault::ConversationFirst => self.conversation_first = true,
             Fault::TruncateIgnored => self.truncate_ignored = true,
             Fault::Resume(how) => self.resume = Some(how),
+            Fault::StopTakenBack => self.stop_taken_back = true,
+            Fault::LateItems => self.late_items = true,
+            Fault::DropCreate => self.drop_create = true,
+            Fault::OwnCalls => self.own_calls = true,
+            Fault::HeedCreateResponse => self.heed_create_response = true,
+            Fault::OldNames => self.old_names = true,
+            Fault::LostItems => self.lost_items = true,
+            Fault::BusyCreate => self.busy_create = true,
+            Fault::CancelFails => self.cancel_fails = true,
+            Fault::Echo => self.echo = true,
             Fault::Documented => self.documented = true,
         }
     }

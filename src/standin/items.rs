@@ -24,6 +24,7 @@ impl Brain {
         let line = match (kind, given["role"].as_str()) {
             ("force_message", _) => return self.force(now, id, words, given, event),
             ("message", Some("user")) => {
+                self.tricks.other_input();
                 self.desk.count(|r| r.typed += 1);
                 self.audio_answered = false;
                 Line::new(id, Role::User, words)
@@ -75,6 +76,7 @@ impl Brain {
                 other.to_string()
             }
         };
+        let mut output = output;
         if !self.owed.remove(call_id) {
             let known =
                 self.lines(|l| l.iter().any(|l| l.role == Role::Call && l.call_id == call_id));
@@ -82,16 +84,22 @@ impl Brain {
                 // Some clients shorten the id; the service takes the output all the same.
                 self.desk.violation("output for a call that was never made");
                 self.owed.pop_first();
+                if self.desk.mood.own_calls {
+                    // Q8: it takes the answer for a failure of its own.
+                    "I am sorry, the search did not work.".clone_into(&mut output);
+                }
             }
         }
         self.audio_answered = false;
+        self.tricks.other_input();
         self.desk.count(|r| r.outputs += 1);
         Ok(Line { call_id: call_id.to_owned(), ..Line::new(id, Role::Output, output) })
     }
 
     pub(super) fn delete(&mut self, now: Moment, event: &Value) {
         let id = event["item_id"].as_str().unwrap_or_default();
-        let place = self.lines(|lines| lines.iter().position(|line| line.id == id));
+        let found = !self.desk.mood.lost_items;
+        let place = self.lines(|l| l.iter().position(|line| line.id == id).filter(|_| found));
         let Some(place) = place else {
             return self.refuse(now, &Refusal::request("item_not_found", "Item not found"), event);
         };
@@ -111,7 +119,7 @@ impl Brain {
         let found = self.lines(|lines| {
             lines.iter().find(|l| l.id == id && l.role == Role::Assistant).map(|l| l.sent_ms)
         });
-        let Some(sent_ms) = found else {
+        let Some(sent_ms) = found.filter(|_| !self.desk.mood.lost_items) else {
             return self.refuse(now, &Refusal::request("item_not_found", "Item not found"), event);
         };
         let Some(end_ms) = event["audio_end_ms"].as_u64() else {
@@ -129,6 +137,7 @@ impl Brain {
             let words = format!("Audio content of {sent_ms}ms is already shorter than {end_ms}ms");
             return self.refuse(now, &Refusal::request("invalid_value", words), event);
         }
+        self.tricks.playing = None;
         let left = self.lines(|lines| {
             let line = lines.iter_mut().find(|l| l.id == id)?;
             line.text = line.until(end_ms);

@@ -29,6 +29,14 @@ fn ordered(event: &Value) -> bool {
         || matches!(kind, "response.done" | "response.created" | "error" | "ping")
 }
 
+/// The same sound or words under the event's old name and a new id.
+fn old_name(event: &Value, pen: &mut Pen) -> Option<Value> {
+    let part = event["type"].as_str()?.strip_prefix("response.output_audio")?;
+    let mut fields = event.clone();
+    fields["event_id"] = pen.id("event").into();
+    Some(pen.event(&format!("response.audio{part}"), fields))
+}
+
 impl Mischief {
     pub(crate) const fn new(mood: Mood) -> Self {
         Self { mood, out: VecDeque::new(), held: None, count: 0 }
@@ -74,7 +82,9 @@ impl Mischief {
         if mood.duplicate {
             self.out.push_back(Out::Event(event.clone()));
         }
+        let again = if mood.old_names { old_name(&event, pen) } else { None };
         self.out.push_back(Out::Event(event));
+        self.out.extend(again.map(Out::Event));
         if !self.count.is_multiple_of(EVERY) {
             return;
         }

@@ -9,6 +9,7 @@
 
 mod answer;
 mod brain;
+mod clockless;
 mod desk;
 mod fault;
 mod http;
@@ -16,6 +17,7 @@ mod items;
 mod mischief;
 mod plan;
 mod queue;
+mod quirk;
 mod server;
 mod session;
 mod socket;
@@ -31,8 +33,10 @@ mod wirelog;
 #[cfg(test)]
 mod tests;
 
+pub use clockless::Clockless;
 pub use desk::Report;
 pub use fault::{Fault, FaultError, Resume, faults};
+pub use quirk::{QUIRKS, Quirk};
 pub use server::{Running, start};
 
 use crate::base::secret::Secret;

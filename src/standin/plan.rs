@@ -128,6 +128,16 @@ pub(crate) struct Plan {
     pub(crate) audio_ms: u64,
 }
 
+impl Plan {
+    /// What the reply sounds like.
+    pub(crate) fn sound(&self) -> Option<Arc<Sound>> {
+        self.steps.iter().find_map(|(_, what)| match what {
+            What::Delta(delta) => Some(delta.sound.clone()),
+            What::Event(_) | What::Done(_) | What::Deed(_) => None,
+        })
+    }
+}
+
 /// Everything a plan needs to know.
 pub(crate) struct Setting<'a> {
     pub(crate) pen: &'a mut Pen,
@@ -151,7 +161,7 @@ struct Layout<'a> {
 pub(crate) fn plan(prompt: &Prompt, set: Setting<'_>) -> Plan {
     let mut script = script(prompt, set.session);
     script.fails |= set.mood.error_mid_reply && !script.silent;
-    script.own_call |= set.mood.unknown_events;
+    script.own_call |= set.mood.unknown_events || set.mood.own_calls;
     let at = if set.delays { TO_ITEM } else { Duration::ZERO };
     let mut first_audio = if set.delays { TO_AUDIO } else { Duration::ZERO };
     first_audio += set.mood.slow_audio;

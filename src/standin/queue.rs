@@ -46,6 +46,10 @@ pub(crate) enum Deed {
     OpenReply(u32),
     /// Commit the spoken turn with this number.
     Commit(u32),
+    /// Take back its stop.
+    TakeBack(u32),
+    /// Stop it once more.
+    StopAgain(u32),
     /// Answer the manual commit.
     AnswerCommit,
     /// The idle time-out of this generation ran out.

@@ -33,11 +33,19 @@ pub(crate) struct Detection {
     pub(crate) silence_ms: u64,
     pub(crate) prefix_ms: u64,
     pub(crate) idle_ms: Option<u64>,
+    /// `create_response` is true.
+    pub(crate) answers: bool,
 }
 
 impl Default for Detection {
     fn default() -> Self {
-        Self { threshold: THRESHOLD, silence_ms: SILENCE_MS, prefix_ms: PREFIX_MS, idle_ms: None }
+        Self {
+            threshold: THRESHOLD,
+            silence_ms: SILENCE_MS,
+            prefix_ms: PREFIX_MS,
+            idle_ms: None,
+            answers: false,
+        }
     }
 }
 
@@ -253,6 +261,7 @@ impl Session {
             silence_ms: number("silence_duration_ms", 0.0, 10_000.0)?.map_or(SILENCE_MS, whole),
             prefix_ms: number("prefix_padding_ms", 0.0, 10_000.0)?.map_or(PREFIX_MS, whole),
             idle_ms: idle.filter(|ms| *ms > 0.0).map(whole),
+            answers: value["create_response"] == true,
         });
         self.echo.insert("turn_detection".to_owned(), value.clone());
         Ok(())

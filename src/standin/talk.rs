@@ -23,6 +23,8 @@ const TO_EARLY: Duration = Duration::from_millis(200);
 const TO_FINAL: Duration = Duration::from_millis(60);
 /// From a commit to the reply.
 const TO_REPLY: Duration = Duration::from_millis(100);
+/// From a commit to the item's second coming.
+const TO_AGAIN: Duration = Duration::from_millis(110);
 /// From speech to its event in manual mode (recorded).
 const TO_SPEECH: Duration = Duration::from_millis(80);
 /// Longest uncommitted audio: ten minutes. The oldest goes first.
@@ -36,8 +38,8 @@ const CAPTION_MS: (u64, u64) = (600, 350);
 
 /// A turn that has begun.
 #[derive(Debug, Clone)]
-struct Open {
-    item: String,
+pub(super) struct Open {
+    pub(super) item: String,
     /// Absolute sample at which its audio begins, with the prefix.
     since: u64,
     /// What the speaker will have said.
@@ -47,7 +49,7 @@ struct Open {
 }
 
 #[derive(Debug)]
-enum Turn {
+pub(super) enum Turn {
     Quiet,
     Speaking(Open),
     /// Stopped, not yet committed.
@@ -63,9 +65,9 @@ pub(crate) struct Ear {
     start: u64,
     /// Speech has been heard since the buffer was emptied.
     spoke: bool,
-    turn: Turn,
+    pub(super) turn: Turn,
     /// Turns so far.
-    turns: u32,
+    pub(super) turns: u32,
     /// The item of a manual turn in which speech has been heard.
     hand: Option<String>,
     pub(crate) deaf_until: Option<Moment>,
@@ -76,7 +78,6 @@ impl Ear {
     pub(crate) fn new(session: &Session, start: u64) -> Self {
         Self {
             vad: vad(session, start),
-
             buffer: Vec::new(),
             start,
             spoke: false,
@@ -87,7 +88,7 @@ impl Ear {
         }
     }
 
-    const fn end(&self) -> u64 {
+    pub(super) const fn end(&self) -> u64 {
         self.start + self.buffer.len() as u64
     }
 
@@ -139,7 +140,8 @@ impl Brain {
         if self.ear.deaf_until.is_some_and(|until| now < until) {
             return;
         }
-        let samples = format.decode(bytes);
+        let mut samples = format.decode(bytes);
+        self.mix_echo(now, &mut samples);
         let ms = millis(samples.len() as u64, format.rate());
         self.billed_ms += ms;
         self.desk.count(|r| r.audio_in_ms += ms);
@@ -232,7 +234,13 @@ impl Brain {
                 self.commit(now, self.ear.turns);
                 self.new_turn(at)
             }
-            Turn::Quiet | Turn::Speaking(_) => self.new_turn(at),
+            // Its stop was taken back, and now there is more indeed.
+            Turn::Speaking(open) => {
+                self.cancel_commit();
+                self.ear.turn = Turn::Speaking(open);
+                return;
+            }
+            Turn::Quiet => self.new_turn(at),
         };
         self.tell_started(now, at, &open.item);
         self.barge_in(now);
@@ -249,7 +257,7 @@ impl Brain {
         Open { item: self.pen.id("item"), since, text: self.desk.transcript(), caption }
     }
 
-    fn tell_started(&mut self, now: Moment, at: u64, item: &str) {
+    pub(super) fn tell_started(&mut self, now: Moment, at: u64, item: &str) {
         let fields = json!({ "item_id": item, "audio_start_ms": self.position(now, at) });
         let event = self.pen.event("input_audio_buffer.speech_started", fields);
         self.send(now, event);
@@ -271,7 +279,7 @@ impl Brain {
     }
 
     /// A caption and its snapshot through the event of the final transcript (Q4).
-    fn snapshot(&mut self, at: Moment, item: &str, text: &str) {
+    pub(super) fn snapshot(&mut self, at: Moment, item: &str, text: &str) {
         if !self.session.captions {
             return;
         }
@@ -294,7 +302,7 @@ impl Brain {
         self.send(at, event);
     }
 
-    fn stopped(&mut self, now: Moment, at: u64) {
+    pub(super) fn stopped(&mut self, now: Moment, at: u64) {
         let turn = std::mem::replace(&mut self.ear.turn, Turn::Quiet);
         let open = match turn {
             Turn::Speaking(open) => open,
@@ -308,6 +316,11 @@ impl Brain {
         self.send(now, event);
         self.ear.turn = Turn::Stopped(open, at);
         let number = self.ear.turns;
+        if self.takes_back(number) {
+            self.queue.push(now + TO_EARLY, 0, What::Deed(Deed::OpenReply(number)));
+            let back = now + Duration::from_millis(TO_COMMIT_MS);
+            return self.queue.push(back, 0, What::Deed(Deed::TakeBack(number)));
+        }
         if self.pen.documented {
             return self.queue.push(now, 0, What::Deed(Deed::Commit(number)));
         }
@@ -319,12 +332,16 @@ impl Brain {
         self.queue.push(commit, 0, What::Deed(Deed::Commit(number)));
     }
 
-    fn cancel_commit(&mut self) {
-        self.queue.cancel(|deed| matches!(deed, Deed::Commit(_) | Deed::OpenReply(_)));
+    pub(super) fn cancel_commit(&mut self) {
+        let of_stop = |deed| {
+            use Deed::{Commit, OpenReply, StopAgain, TakeBack};
+            matches!(deed, Commit(_) | OpenReply(_) | StopAgain(_) | TakeBack(_))
+        };
+        self.queue.cancel(of_stop);
     }
 
     pub(super) fn open_early(&mut self, now: Moment, turn: u32) {
-        if turn == self.ear.turns && self.active.is_none() {
+        if turn == self.ear.turns && self.active.is_none() && self.answers() {
             self.open(now, Value::Null);
         }
     }
@@ -349,8 +366,14 @@ impl Brain {
         self.snapshot(now, &open.item, &open.text);
         let late = now + self.delay(TO_FINAL);
         self.transcript(late, &open.item, &open.text, "completed");
-        self.keep_turn(open.item, open.text, samples);
         let mut at = now;
+        if self.desk.mood.late_items {
+            self.tell_again(now + self.delay(TO_AGAIN), &open.item, &open.text);
+        }
+        self.keep_turn(open.item, open.text, samples);
+        if !self.answers() {
+            return;
+        }
         if self.active.as_ref().is_none_or(|active| active.filled) {
             // A reply that was asked for meanwhile gives way to what was said.
             self.barge_in(now);
@@ -373,6 +396,7 @@ impl Brain {
     pub(super) fn clear(&mut self, now: Moment) {
         self.ear.forget(self.ear.end());
         (self.ear.turn, self.ear.spoke, self.ear.hand) = (Turn::Quiet, false, None);
+        self.tricks.other_input();
         self.ear.vad = vad(&self.session, self.ear.end());
         self.cancel_commit();
         self.audio_answered = false;
@@ -420,6 +444,9 @@ impl Brain {
         self.keep_turn(id.clone(), text.clone(), samples);
         self.tell_item(now, &id, &text, "completed");
         self.transcript(now + self.delay(TO_FINAL), &id, &text, "completed");
+        if self.desk.mood.late_items {
+            self.tell_again(now + self.delay(TO_AGAIN), &id, &text);
+        }
     }
 
     fn tell_item(&mut self, at: Moment, id: &str, text: &str, status: &str) {
@@ -442,11 +469,7 @@ impl Brain {
         self.snapshot(caption, &id, &text);
         self.transcript(last, &id, &text, "completed");
         self.queue.push(reply, 0, What::Deed(Deed::AnswerCommit));
-        // Q5: the item once more, late, with an older caption.
-        self.tell_item(late, &id, "", "in_progress");
-        let older: Vec<&str> = text.split_whitespace().collect();
-        let older = older[..older.len().saturating_sub(1)].join(" ");
-        self.snapshot(late, &id, &older);
+        self.tell_again(late, &id, &text);
         self.keep_turn(id, text, samples);
     }
 

@@ -197,6 +197,35 @@ fn the_speaker_says_what_the_service_sent_and_nothing_else() {
 }
 
 #[test]
+fn every_quirk_of_a_spoken_turn_at_once_is_lived_with() {
+    let faults = [
+        "stop-taken-back",
+        "late-items",
+        "own-calls",
+        "heed-create-response",
+        "old-names",
+        "lost-items",
+        "cancel-fails",
+        "echo",
+        "truncate-ignored",
+    ];
+    let mic = format!("file:{}", speech("two_turns"));
+    let mut pair = Pair::start("quirks", &mic, &faults, &[]);
+    let log = pair.wait("two replies", Duration::from_secs(40), |log| log.done() == 2);
+    sheet::pause(log.last_reply_length() + Duration::from_millis(700));
+    let (log, journal) = (pair.log(), pair.folder.join("journal.jsonl"));
+    assert_eq!(pair.speaker.terminate(), Some(0));
+    assert_eq!(log.times("out", "input_audio_buffer.speech_started").len(), 4);
+    assert_eq!(log.times("out", "response.created").len(), 4);
+    assert_eq!(log.violations(), Vec::<String>::new());
+    let out = once(&["replay", journal.to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&out.stdout);
+    for turn in ["turn 1 completed", "turn 2 completed"] {
+        assert!(text.contains(turn), "{turn}: {text}");
+    }
+}
+
+#[test]
 fn nothing_leaves_while_asleep() {
     let mic = format!("file:{}", speech("two_turns"));
     let pair = Pair::start("asleep", &mic, &[], &["turn.mode=wake"]);

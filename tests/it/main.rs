@@ -7,6 +7,7 @@ mod config;
 mod daemon;
 mod fair;
 mod panel;
+mod quirks;
 mod scenario;
 mod sheet;
 mod simulation;

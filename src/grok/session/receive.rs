@@ -252,7 +252,7 @@ impl Session {
             self.replies.already_active(now);
         } else if says("cancel_not_active") || says("no active response") {
             self.replies.not_active(now, &mut news);
-        } else if !says("truncat") && !says("not found") {
+        } else if !["truncat", "already shorter", "not found"].into_iter().any(says) {
             if matches!(kind, "server_error" | "internal_error") {
                 self.replies.failed(now);
             }

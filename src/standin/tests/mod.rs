@@ -2,6 +2,7 @@
 
 mod faults;
 mod flows;
+mod quirks;
 mod turns;
 
 use super::brain::{Brain, Out, Query};
