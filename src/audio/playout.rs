@@ -485,10 +485,12 @@ impl Playout {
     /// Speech and earcon to what is written.
     fn mix(&mut self, frames: usize) {
         let card = &mut self.card;
-        for sample in &mut card.mono[..frames] {
-            let volume = card.volume.step();
-            let mixed = (*sample * card.duck.step() + card.chime.step()) * volume;
-            *sample = card.limiter.step(mixed);
+        if !card.mix_steady(frames) {
+            for sample in &mut card.mono[..frames] {
+                let volume = card.volume.step();
+                let mixed = (*sample * card.duck.step() + card.chime.step()) * volume;
+                *sample = card.limiter.step(mixed);
+            }
         }
         let level = &self.source.shared.level;
         let share = (frames as f32 / (LEVEL.as_secs_f32() * card.rate.0 as f32)).min(1.0);

@@ -83,7 +83,9 @@ fn wide(bytes: [u8; 4]) -> f32 {
 
 #[expect(clippy::cast_possible_truncation, reason = "a float cast saturates; NaN becomes 0")]
 fn scaled(sample: f32, shift: u32) -> i32 {
-    ((f64::from(sample) * f64::from(FULL_32)).round() as i32) >> shift
+    let scaled = f64::from(sample) * f64::from(FULL_32);
+    // As in `to_i16`.
+    ((scaled + 0.5f64.copysign(scaled)) as i32) >> shift
 }
 
 #[cfg(test)]

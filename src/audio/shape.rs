@@ -2,7 +2,8 @@
 
 use super::earcon::Chime;
 use crate::base::unit::{Gain, Rate};
-use crate::dsp::gain::{Duck, Limiter, Ramp, samples};
+use crate::dsp::gain::{CEILING, Duck, Limiter, Ramp, samples};
+use crate::dsp::meter;
 use crate::dsp::resample::Resampler;
 use std::time::Duration;
 
@@ -46,5 +47,20 @@ impl Shape {
             chime: Chime::silent(rate),
             resampler,
         }
+    }
+
+    /// Mixes what is there while nothing changes: one gain, and no peak that must be limited. Whether
+    /// it was so.
+    pub(super) fn mix_steady(&mut self, frames: usize) -> bool {
+        let (Some(volume), Some(duck)) = (self.volume.steady(), self.duck.steady()) else {
+            return false;
+        };
+        let mono = &mut self.mono[..frames];
+        let loud = meter::peak(mono) * duck * volume > CEILING;
+        if loud || self.chime.is_playing() || !self.limiter.is_open() {
+            return false;
+        }
+        mono.iter_mut().for_each(|sample| *sample = *sample * duck * volume);
+        true
     }
 }

@@ -42,9 +42,9 @@ impl Ramp {
         self.now
     }
 
-    /// Whether it has arrived.
-    pub const fn is_still(&self) -> bool {
-        self.left == 0
+    /// The gain of every sample until it is aimed elsewhere; none while it moves.
+    pub const fn steady(&self) -> Option<f32> {
+        if self.left == 0 { Some(self.now) } else { None }
     }
 }
 
@@ -89,6 +89,11 @@ impl Duck {
     pub fn step(&mut self) -> f32 {
         self.ramp.step()
     }
+
+    /// The gain of every sample until it is aimed elsewhere.
+    pub const fn steady(&self) -> Option<f32> {
+        self.ramp.steady()
+    }
 }
 
 /// Nothing leaves a [`Limiter`] above this: 1 dB below full scale, room for what a converter's
@@ -111,6 +116,11 @@ impl Limiter {
     pub fn new(rate: Rate) -> Self {
         let release = 1.0 - (-1.0 / (RELEASE.as_secs_f32() * rate.0 as f32)).exp();
         Self { gain: 1.0, release }
+    }
+
+    /// Whether sound whose peaks stay below passes bit for bit.
+    pub const fn is_open(&self) -> bool {
+        self.gain == 1.0
     }
 
     /// The next sample, limited.
@@ -156,7 +166,7 @@ mod tests {
             assert!((now - last).abs() < 0.0101);
             last = now;
         }
-        assert!(ramp.is_still() && ramp.step() == 0.2);
+        assert!(ramp.steady() == Some(0.2) && ramp.step() == 0.2);
     }
 
     #[test]

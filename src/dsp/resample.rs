@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Taps a phase: 24 leave aliases at -35 dB, 48 cost half a millisecond more.
 const TAPS: usize = 32;
+/// Sums of a dot product side by side; `TAPS` is a multiple of it.
+const LANES: usize = 16;
 /// Above this ratio term a table of phases is larger than it is worth.
 const TERM_MAX: usize = 12;
 /// Kaiser window: side lobes below -80 dB.
@@ -67,7 +69,7 @@ impl Resampler {
             (Kind::Copy, 0)
         } else if up.max(down) <= TERM_MAX {
             let short = Short::new(up, down, max_input);
-            let delay = short.delay();
+            let delay = short.delay;
             (Kind::Short(short), delay)
         } else {
             let long = Long::new(from, to, max_input);
@@ -127,14 +129,16 @@ fn gcd(a: u32, b: u32) -> u32 {
 
 /// Polyphase FIR: up by `up`, filter, down by `down`, computing only what is kept.
 struct Short {
-    up: usize,
-    down: usize,
+    /// Half the filter, at the output rate.
+    delay: usize,
     /// Samples a phase looks at.
     taps: usize,
     /// `up` rows of `taps` coefficients, reversed, so that a row runs along the input.
     rows: Vec<f32>,
     /// The last `taps - 1` samples and then the piece.
     input: Vec<f32>,
+    /// Of each phase: input samples to go on after its output, and the phase then.
+    steps: Vec<(usize, usize)>,
     /// Phase of the next output.
     phase: usize,
     /// Input samples to pass over before the next output.
@@ -155,12 +159,9 @@ impl Short {
         }
         let mut input = Vec::with_capacity(taps - 1 + max_input);
         input.resize(taps - 1, 0.0);
-        Self { up, down, taps, rows, input, phase: 0, skip: 0, max_input }
-    }
-
-    /// Half the filter, at the output rate.
-    fn delay(&self) -> usize {
-        TAPS * self.up.max(self.down) / 2 / self.down
+        let steps = (0..up).map(|phase| ((phase + down) / up, (phase + down) % up)).collect();
+        let delay = length / 2 / down;
+        Self { delay, taps, rows, input, steps, phase: 0, skip: 0, max_input }
     }
 
     fn reset(&mut self) {
@@ -176,9 +177,9 @@ impl Short {
         while at < piece.len() {
             let row = &self.rows[self.phase * self.taps..][..self.taps];
             out.push(dot(row, &self.input[at..][..self.taps]));
-            self.phase += self.down;
-            at += self.phase / self.up;
-            self.phase %= self.up;
+            let (on, phase) = self.steps[self.phase];
+            at += on;
+            self.phase = phase;
         }
         self.skip = at - piece.len();
         self.input.copy_within(piece.len().., 0);
@@ -186,20 +187,27 @@ impl Short {
     }
 }
 
-/// Four sums side by side, so that the compiler can use vector registers.
+/// Sums side by side, so that the compiler can use several vector registers.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let (mut sums, mut rest) = ([0.0f32; 4], 0.0);
-    let (a4, a_rest) = a.as_chunks::<4>();
-    let (b4, b_rest) = b.as_chunks::<4>();
-    for (x, y) in a4.iter().zip(b4) {
-        for i in 0..4 {
+    let (mut sums, mut rest) = ([0.0f32; LANES], 0.0);
+    let (a_chunks, a_rest) = a.as_chunks::<LANES>();
+    let (b_chunks, b_rest) = b.as_chunks::<LANES>();
+    for (x, y) in a_chunks.iter().zip(b_chunks) {
+        for i in 0..LANES {
             sums[i] += x[i] * y[i];
         }
     }
     for (x, y) in a_rest.iter().zip(b_rest) {
         rest += x * y;
     }
-    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for i in 0..width {
+            sums[i] += sums[i + width];
+        }
+    }
+    sums[0] + rest
 }
 
 /// A windowed sinc that is symmetric about tap `length / 2` (tap 0 is 0, so that the delay is a
