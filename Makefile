@@ -36,9 +36,18 @@ deny: ## licences, sources and advisories of the dependencies; installs cargo-de
 golden: ## write the golden files anew; the difference is the review
 	UPDATE_GOLDEN=1 UPDATE_REFERENCE=1 INSTA_UPDATE=always $(CARGO) test --locked --workspace
 
-bench: ## latency and work on the software card, beside the card alone
+# Without node or valgrind the bench leaves out what needs them, and says so.
+bench: ## latency and work on the software card, beside the card alone and a plain bridge
 	.ci/setup build test
+	-.ci/setup bench
+	-$(MAKE) --no-print-directory $(BRIDGE)/node_modules
 	$(CARGO) bench --locked --bench card
+	$(CARGO) bench --locked --bench count
+
+BRIDGE := tests/bench/card/bridge
+$(BRIDGE)/node_modules: $(BRIDGE)/package-lock.json
+	cd $(BRIDGE) && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
 
 speech: ## make the speech in tests/speech anew
 	.ci/setup speech

@@ -13,6 +13,8 @@ pub(crate) const RATE: f64 = 48_000.0;
 pub(crate) const LOUD: i16 = 300;
 /// Silence that separates one sound from the next, in seconds.
 const APART: f64 = 0.1;
+/// What comes within so short a time is one block of the sink, whose blocks are 5 ms or longer.
+const TOGETHER: Duration = Duration::from_millis(2);
 
 /// The card; stopped and removed when dropped.
 pub(crate) struct Card {
@@ -87,12 +89,14 @@ pub(crate) fn tone(rate: f64, seconds: f64) -> Vec<i16> {
     (0..(rate * seconds) as usize).map(|i| (16_000.0 * (w * i as f64).sin()) as i16).collect()
 }
 
+/// Samples before a piece, samples after it, when it came.
+type Piece = (usize, usize, Instant);
+
 /// Reads a stream of samples and keeps when each piece arrived.
 #[derive(Default)]
 struct Seen {
     samples: Vec<i16>,
-    /// Samples before the piece, samples after it, when.
-    pieces: Vec<(usize, usize, Instant)>,
+    pieces: Vec<Piece>,
 }
 
 /// A recording with the moment of each piece.
@@ -146,14 +150,28 @@ impl Witness {
                 _ => sounds.push((i, i)),
             }
         }
-        Heard { sounds, pieces: seen.pieces.clone() }
+        Heard { sounds, pieces: seen.pieces.clone(), gaps: gaps(&seen.samples) }
     }
+}
+
+/// Silences of more than 2 ms and less than [`APART`]: a tone of 1 kHz has none of its own.
+fn gaps(samples: &[i16]) -> usize {
+    let lengths = 96..(APART * RATE) as usize;
+    let mut last = None;
+    let mut found = 0;
+    for (i, _) in samples.iter().enumerate().filter(|(_, s)| s.abs() > LOUD) {
+        found += usize::from(last.is_some_and(|l| lengths.contains(&(i - l))));
+        last = Some(i);
+    }
+    found
 }
 
 /// What a witness saw.
 pub(crate) struct Heard {
     pub(crate) sounds: Vec<(usize, usize)>,
-    pieces: Vec<(usize, usize, Instant)>,
+    /// Holes in a steady tone.
+    pub(crate) gaps: usize,
+    pieces: Vec<Piece>,
 }
 
 impl Heard {
@@ -167,12 +185,12 @@ impl Heard {
         self.line(|p| p.0)
     }
 
-    fn line(&self, edge: impl Fn(&(usize, usize, Instant)) -> usize) -> impl Fn(usize) -> Instant {
-        let start = self.pieces[0].2;
-        let late =
-            |p: &(usize, usize, Instant)| (p.2 - start).as_secs_f64() - edge(p) as f64 / RATE;
-        // The first pieces may be of before the stream ran evenly.
-        let origin = self.pieces.iter().skip(10).map(late).fold(f64::INFINITY, f64::min);
+    fn line(&self, edge: impl Fn(&Piece) -> usize) -> impl Fn(usize) -> Instant {
+        let blocks = self.blocks();
+        let start = blocks[0].2;
+        let late = |p: &Piece| (p.2 - start).as_secs_f64() - edge(p) as f64 / RATE;
+        // The first ones may be of before the stream ran evenly.
+        let origin = blocks.iter().skip(10).map(late).fold(f64::INFINITY, f64::min);
         move |sample| {
             let seconds = origin + sample as f64 / RATE;
             if seconds < 0.0 {
@@ -183,19 +201,39 @@ impl Heard {
         }
     }
 
+    /// The sink's blocks. One that it mixed in parts comes in as many pieces, and the last of them
+    /// by itself would seem to be early.
+    fn blocks(&self) -> Vec<Piece> {
+        let mut blocks: Vec<Piece> = Vec::new();
+        for piece in &self.pieces {
+            match blocks.last_mut() {
+                Some(block) if piece.2 - block.2 < TOGETHER => block.1 = piece.1,
+                _ => blocks.push(*piece),
+            }
+        }
+        blocks
+    }
+
     /// When the piece with this sample arrived.
     pub(crate) fn arrived(&self, sample: usize) -> Instant {
         self.pieces.iter().find(|p| p.1 > sample).unwrap().2
     }
 }
 
-/// Milliseconds from each of `from` to the first of `to` after it, less than a quarter second on.
+/// Milliseconds from each of `from` to its own of `to`. Where their numbers differ, to the first
+/// after it, less than a quarter second on.
 pub(crate) fn between(from: &[Instant], to: &[Instant]) -> Vec<f64> {
+    let ms = |a: &Instant, b: &Instant| {
+        let (later, earlier) = (b.saturating_duration_since(*a), a.saturating_duration_since(*b));
+        (later.as_secs_f64() - earlier.as_secs_f64()) * 1000.0
+    };
+    if from.len() == to.len() {
+        return from.iter().zip(to).map(|(a, b)| ms(a, b)).collect();
+    }
     let next = |a: &Instant| {
         let early = *a - Duration::from_millis(20);
-        let b = to.iter().find(|b| **b > early)?;
-        let ms = if b > a { (*b - *a).as_secs_f64() } else { -(*a - *b).as_secs_f64() } * 1000.0;
-        (ms < 250.0).then_some(ms)
+        let span = ms(a, to.iter().find(|b| **b > early)?);
+        (span < 250.0).then_some(span)
     };
     from.iter().filter_map(next).collect()
 }

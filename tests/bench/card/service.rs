@@ -1,11 +1,11 @@
 //! A service of the bench's own: it answers `session.update` after 60 ms, keeps what it hears with
 //! the time, and says what it is told to. No part of the stand-in, whose delays would be measured.
 
-use crate::{measuring, now};
+use crate::tls;
+use crate::{measuring, now, pause};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt, StreamExt};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +17,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 /// From `session.update` to its answer.
 const TO_UPDATED: Duration = Duration::from_millis(60);
+/// From what somebody said to the reply: whoever starts its player anew for each has done so.
+const TO_REPLY: Duration = Duration::from_millis(300);
 /// Samples of silence between two clicks at 16 kHz.
 const APART: usize = 1600;
 
@@ -40,7 +42,9 @@ pub(crate) struct Service {
 impl Service {
     /// Listens on a free loopback port; its certificate is `ca.pem` in the folder.
     pub(crate) fn start(folder: &Path) -> Self {
-        let acceptor = acceptor(&folder.join("ca.pem"));
+        let (certificate, config) = tls::server();
+        std::fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(config);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -95,23 +99,29 @@ impl Service {
         let messages = messages.iter().map(Value::to_string).collect();
         let (told, tell) = sync_channel(1);
         self.orders.blocking_send(Order { messages, marked, told }).ok().unwrap();
-        tell.recv().unwrap()
+        // Whoever is measured may have hung up.
+        tell.recv_timeout(Duration::from_secs(10)).unwrap()
     }
 
-    /// A whole reply; returns when its first delta was handed to the socket.
+    /// A whole turn: what somebody said, and the reply to it. Returns when the first delta was
+    /// handed to the socket.
     pub(crate) fn reply(&self, deltas: &[Vec<u8>]) -> Instant {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let (response, item) = (format!("resp_{number}"), format!("item_{number}"));
-        let line = json!({"id": item, "object": "realtime.item", "type": "message",
-            "role": "assistant", "status": "in_progress", "content": []});
-        let spoken = json!({"id": format!("user_{number}"), "object": "realtime.item",
-            "type": "message", "role": "user", "content": [{"type": "input_audio"}]});
         let user = format!("user_{number}");
-        let mut all = vec![
+        let spoken = json!({"id": user, "object": "realtime.item",
+            "type": "message", "role": "user", "content": [{"type": "input_audio"}]});
+        let turn = [
             json!({"type": "input_audio_buffer.speech_started", "item_id": user}),
             json!({"type": "conversation.item.added", "item": spoken}),
             json!({"type": "input_audio_buffer.speech_stopped", "item_id": user}),
             json!({"type": "input_audio_buffer.committed", "item_id": user}),
+        ];
+        self.send(&turn, 0);
+        pause(TO_REPLY);
+        let (response, item) = (format!("resp_{number}"), format!("item_{number}"));
+        let line = json!({"id": item, "object": "realtime.item", "type": "message",
+            "role": "assistant", "status": "in_progress", "content": []});
+        let mut all = vec![
             json!({"type": "response.created",
                 "response": {"id": response, "status": "in_progress", "output": []}}),
             json!({"type": "response.output_item.added", "response_id": response, "item": line}),
@@ -179,21 +189,4 @@ async fn serve<S>(
             }
         }
     }
-}
-
-fn acceptor(path: &Path) -> tokio_rustls::TlsAcceptor {
-    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
-    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = params.self_signed(&key).unwrap();
-    std::fs::write(path, certificate.pem()).unwrap();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    tokio_rustls::TlsAcceptor::from(Arc::new(config))
 }
