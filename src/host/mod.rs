@@ -219,7 +219,7 @@ impl Host {
             panel,
             trust,
             control,
-            settings: store::Keeper::spawn(store, SETTINGS)?,
+            settings: store::Keeper::new(store, SETTINGS),
             journal: recorder,
             tally: tally::Tally::new(counters, config.policy.session.output_rate, dropped),
             telemetry,
