@@ -11,7 +11,6 @@ use crate::base::ring::Bell;
 use crate::base::unit::Moment;
 use crate::config::Config;
 use crate::conversation::Settings;
-use crate::conversation::journal::Line;
 use crate::conversation::{Conversation, Input, Output};
 use crate::grok::socket::{self, Socket};
 use crate::host::clock::{self, Steps};
@@ -133,7 +132,7 @@ impl Pump {
         self.pending.push_back(input);
         while let Some(input) = self.pending.pop_front() {
             let now = (self.clock)();
-            if let Some(words) = self.journal.record(&Line::record(now, &input)) {
+            if let Some(words) = self.journal.record(now, &input) {
                 log::warn!("{words}");
             }
             self.conversation.handle(now, input);
