@@ -62,6 +62,9 @@ const PERIOD_SAMPLES: usize = 131_072;
 /// Faults under way from the card threads: each is reported once a change, a handful at most.
 const FAULTS: usize = 64;
 
+/// How long the thread of a name look-up stays for the next one: a race of addresses is over then.
+const HELPER_REST: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Of what a person changed while it ran, in the state directory.
 const SETTINGS: &str = "settings.json";
 /// The last inputs before a bug, in the state directory; `replay` reads it.
@@ -400,7 +403,10 @@ fn start(
 
 /// An event loop for the calling thread.
 pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_keep_alive(HELPER_REST)
+        .build()
 }
 
 /// SIGINT and SIGTERM.
