@@ -27,7 +27,6 @@ use crate::audio::{self, Xruns, capture::Capture, playout};
 use crate::base::event::{Fault, Near};
 use crate::base::pulse::Pulse;
 use crate::base::ring::{Bell, Wait, periods};
-use crate::base::unit::Volume;
 use crate::config::key::{self, Found, KeyError, KeySources};
 use crate::config::{self, Config, ConfigError, Sources};
 use crate::conversation::journal::Line;
@@ -163,25 +162,26 @@ pub struct Host {
 }
 
 impl Host {
-    /// Opens everything in the order of what may wait least: sound first, the panel last.
+    /// Opens everything in the order of what may wait least: the microphone, the speaker, what the
+    /// service needs; the panel last.
     pub fn open(config: Config, journal: Option<PathBuf>) -> anyhow::Result<Self> {
         let telemetry = telemetry::install(config.log)?;
         audio::drive::check(&config.audio)?;
         let clock = clock::clock();
         let runtime = runtime().context("the kernel refuses an event queue")?;
         let _entered = runtime.enter();
-        let store = Arc::new(store::Store::open(&config.state));
-        let loaded = store.load::<Settings>(SETTINGS);
-        let settings = loaded.value.unwrap_or_else(|| config.settings.clone());
         let counters = Arc::new(Counters::default());
         let health = Arc::new(Health::new(Arc::clone(&clock)));
         let dropped = Arc::new(AtomicU64::new(0));
-        let sound = Sound::start(&config, &clock, settings.volume, &dropped)?;
+        let sound = Sound::start(&config, &clock, &dropped)?;
+        let socket = Socket::new(socket_options(&config))?;
+        let store = Arc::new(store::Store::open(&config.state));
+        let loaded = store.load::<Settings>(SETTINGS);
+        let settings = loaded.value.unwrap_or_else(|| config.settings.clone());
         if let Some(fault) = loaded.fault {
             // The queue was made a moment ago: there is room.
             let _ = sound.report.try_send(fault);
         }
-        let socket = Socket::new(socket_options(&config))?;
         let seed = getrandom::u64()
             .map_err(|e| anyhow::anyhow!("the kernel has no random numbers: {e}"))?;
         let conversation = Conversation::new(config.policy.clone(), settings.clone(), seed);
@@ -275,7 +275,6 @@ impl Sound {
     fn start(
         config: &Config,
         clock: &crate::base::Clock,
-        volume: Volume,
         dropped: &Arc<AtomicU64>,
     ) -> anyhow::Result<Self> {
         let (bell, door) = thread::bell()?;
@@ -301,7 +300,8 @@ impl Sound {
 
         let playout_options = playout::PlayoutOptions {
             rate: config.policy.session.output_rate,
-            gain: volume.gain(),
+            // The conversation sets the one of the last run before anything is played.
+            gain: config.settings.volume.gain(),
         };
         let (mut playout, feed) = playout::playout(playout_options, far_in, Arc::clone(&bell));
         let pulse = Arc::new(Pulse::default());

@@ -95,8 +95,9 @@ impl Pump {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         systemd::ready();
-        self.tell_time();
+        // Begins the conversation, and with it the first dial.
         self.handle(Input::Tick);
+        self.tell_time();
         while self.ended.is_none() {
             let woken = {
                 let (panel, control, deadline) =
