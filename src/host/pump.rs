@@ -197,7 +197,11 @@ impl Pump {
         {
             self.ended.get_or_insert(result);
         }
-        if let Some(panel) = &self.panel {
+        // Nobody misses a meter that nobody looks at, and the panel's thread need not wake for it.
+        let moment = matches!(event, Event::Tick(_) | Event::Audio(_));
+        if let Some(panel) = &self.panel
+            && !(moment && self.trust.clients() == 0)
+        {
             panel.tell(event);
         }
     }
