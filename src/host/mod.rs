@@ -51,13 +51,15 @@ use thread::{AsyncWait, CARD, FRONT_END, Granted, Priority, Worker};
 /// Version and commit-free build name, in `hello`, `status` and journals.
 pub const BUILD: &str = env!("CARGO_PKG_VERSION");
 
-/// Blocks between speech and main: 2 s, far beyond any stall of the main thread that is not a bug.
+/// Blocks between speech and main: 1 s, far beyond any stall of the main thread that is not a bug.
 /// When full the newest block is dropped and counted.
-const NEAR_BLOCKS: usize = 200;
-/// Periods and samples between the card threads and speech: 1.3 s of 48 kHz stereo, 85 ms of the
-/// widest card there is (8 channels at 192 kHz). When full the newest period becomes a gap.
+const NEAR_BLOCKS: usize = 100;
+/// Periods and samples between the card threads and speech: from the microphone 0.7 s of 48 kHz
+/// stereo, 43 ms of the widest card there is (8 channels at 192 kHz); what was played is mono. When
+/// full the newest period becomes a gap.
 const PERIODS: usize = 512;
-const PERIOD_SAMPLES: usize = 131_072;
+const NEAR_SAMPLES: usize = 65_536;
+const FAR_SAMPLES: usize = 32_768;
 /// Faults under way from the card threads: each is reported once a change, a handful at most.
 const FAULTS: usize = 64;
 
@@ -284,8 +286,8 @@ impl Sound {
         let mut crew = Crew::default();
         let started = clock();
 
-        let (near_in, near_out) = periods(PERIODS, PERIOD_SAMPLES);
-        let (far_in, far_out) = periods(PERIODS, PERIOD_SAMPLES);
+        let (near_in, near_out) = periods(PERIODS, NEAR_SAMPLES);
+        let (far_in, far_out) = periods(PERIODS, FAR_SAMPLES);
         let (speech_bell, speech_wait) = thread::bell()?;
 
         let capture_pulse = Arc::new(Pulse::default());
