@@ -7,12 +7,12 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 
-/// Speech held ready, in seconds: the service sends faster than real time, and the host keeps what
-/// does not fit.
-pub const RING_S: usize = 60;
-/// Slices and end marks held ready: 60 s of 20 ms slices more than twice. When full, nothing more
-/// is accepted until one has been played.
-const HEADS: usize = 8192;
+/// Speech held ready, in seconds: far longer than the main thread is ever busy. The service sends
+/// faster than real time, and the host keeps what does not fit.
+pub const RING_S: usize = 5;
+/// Slices and end marks held ready: 5 s of 20 ms slices four times. When full, nothing more is
+/// accepted until one has been played.
+const HEADS: usize = 1024;
 /// Places that slices leave free for end marks, which must not be refused.
 const END_MARKS: usize = 64;
 /// Facts on their way to the main thread: it wakes with each, and 5 s of `Heard` fit.

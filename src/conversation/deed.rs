@@ -282,8 +282,8 @@ impl Conversation {
             }
             let Some(chunk) = self.uplink.chunk(all) else { break };
             self.meter.sent += chunk.len() as u64;
-            self.session.append(now, &chunk);
-            if self.turn.is_resting() {
+            self.session.append(now, chunk);
+            if self.turn.is_resting() || matches!(self.turn, Turn::Speaking { .. }) {
                 self.uplink.trim();
             } else {
                 self.mark("first_send", now);

@@ -10,7 +10,9 @@ use base64::Engine;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
+mod brief;
 mod scribe;
+pub use brief::Brief;
 pub use scribe::Scribe;
 
 /// A line of a journal, as JSON.
@@ -78,8 +80,7 @@ fn elide(wire: &Wire) -> Option<(Wire, usize)> {
         Wire::Text(text) => {
             let range = sound(text)?;
             let bytes = text.get(range.clone())?.trim_end_matches('=').len() * 3 / 4;
-            let mut rest = text.clone();
-            rest.replace_range(range, "");
+            let rest = [text.get(..range.start)?, text.get(range.end..)?].concat();
             Some((Wire::Text(rest), bytes))
         }
     }

@@ -46,6 +46,7 @@ pub(super) struct Uplink {
     /// Samples that were dropped unsent.
     pub(super) dropped: u64,
     scratch: Vec<i16>,
+    chunk: Vec<i16>,
 }
 
 impl Uplink {
@@ -59,6 +60,7 @@ impl Uplink {
             sent: 0,
             dropped: 0,
             scratch: Vec::new(),
+            chunk: Vec::new(),
         }
     }
 
@@ -112,7 +114,7 @@ impl Uplink {
     }
 
     /// The next chunk that may go. `all`: also what is shorter than a chunk, because no more comes.
-    pub(super) fn chunk(&mut self, all: bool) -> Option<Vec<i16>> {
+    pub(super) fn chunk(&mut self, all: bool) -> Option<&[i16]> {
         let unsent = self.kept.len() - self.sent;
         let usual = self.samples(CHUNK);
         let take = if unsent > self.samples(BACKLOG) {
@@ -124,9 +126,10 @@ impl Uplink {
         } else {
             return None;
         };
-        let chunk = self.kept.range(self.sent..self.sent + take).copied().collect();
+        self.chunk.clear();
+        self.chunk.extend(self.kept.range(self.sent..self.sent + take));
         self.sent += take;
-        Some(chunk)
+        Some(&self.chunk)
     }
 
     /// Whether sound waits to be sent.
@@ -149,10 +152,11 @@ impl Uplink {
         self.sent = 0;
     }
 
-    /// What was sent is answered.
+    /// What was sent is answered. The memory of a long turn is given back.
     pub(super) fn forget(&mut self) {
         self.kept.drain(..self.sent);
         self.sent = 0;
+        self.kept.shrink_to(self.samples(PRE_ROLL));
     }
 
     /// The service has the turn: what was not sent came after it.
@@ -166,7 +170,7 @@ impl Uplink {
         self.sent = 0;
     }
 
-    /// Gate `always` between turns: only the last of what was sent is worth sending again.
+    /// Gate `always` while no turn waits for its answer: only the last of what was sent is worth sending again.
     pub(super) fn trim(&mut self) {
         let excess = self.sent.saturating_sub(self.samples(PRE_ROLL));
         self.kept.drain(..excess);

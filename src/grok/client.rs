@@ -1,5 +1,6 @@
 //! What we say to the service: one type per client event.
 
+use base64::Engine;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ pub enum ClientEvent {
         /// The `session` object.
         session: Value,
     },
-    /// Sound, base64.
+    /// Sound, base64. To be sent it is written by [`append`].
     #[serde(rename = "input_audio_buffer.append")]
     Append {
         /// Whole little-endian 16-bit samples.
@@ -51,6 +52,18 @@ pub enum ClientEvent {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         response_id: Option<String>,
     },
+}
+
+/// The JSON of [`ClientEvent::Append`] for these bytes, written in one go: it is said fifty times a
+/// second.
+pub fn append(sound: &[u8]) -> String {
+    const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
+    const TAIL: &str = "\"}";
+    let mut text = String::with_capacity(HEAD.len() + sound.len().div_ceil(3) * 4 + TAIL.len());
+    text.push_str(HEAD);
+    base64::engine::general_purpose::STANDARD.encode_string(sound, &mut text);
+    text.push_str(TAIL);
+    text
 }
 
 /// An item of the history as a client adds it.
@@ -118,6 +131,13 @@ mod tests {
             r#"{"type":"conversation.item.create","item":{"type":"message","id":"t1","role":"user","content":[{"type":"input_text","text":"Hello"}]}}"#
         );
         assert_eq!(ClientEvent::Commit.encode(), r#"{"type":"input_audio_buffer.commit"}"#);
+        for length in 0..8 {
+            let sound = vec![0xfb; length];
+            let audio = base64::engine::general_purpose::STANDARD.encode(&sound);
+            let text = append(&sound);
+            assert_eq!(text, ClientEvent::Append { audio }.encode());
+            assert_eq!(text.len(), text.capacity());
+        }
         assert_eq!(
             ClientEvent::ResponseCancel { response_id: None }.encode(),
             r#"{"type":"response.cancel"}"#

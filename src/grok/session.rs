@@ -206,6 +206,8 @@ pub struct Session {
     congested: bool,
     backoff: Backoff,
     replies: Replies,
+    /// Bytes of the last chunk of sound: the memory is used again.
+    sound: Vec<u8>,
     seen: Seen,
     parts: Parts,
     conversation: Option<String>,
@@ -248,6 +250,7 @@ impl Session {
             congested: false,
             backoff: Backoff::new(seed),
             replies: Replies::default(),
+            sound: Vec::new(),
             seen: Seen::default(),
             parts: Parts::default(),
             conversation: None,

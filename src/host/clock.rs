@@ -3,6 +3,7 @@
 use crate::base::Clock;
 use crate::base::unit::Moment;
 use crate::conversation::Wall;
+use jiff::tz::TimeZone;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -36,28 +37,46 @@ pub fn after(span: Duration) -> tokio::time::Instant {
 }
 
 /// Microseconds since 1970, by the wall clock; negative before.
-fn wall_micros() -> i64 {
+pub fn wall_micros() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "this is the reader of the clock")]
     let now = SystemTime::now();
     let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
     now.duration_since(UNIX_EPOCH).map_or_else(|before| -micros(before.duration()), micros)
 }
 
-/// What time it is, by `TZ` or `/etc/localtime`; UTC where neither is of use.
+/// The zone of `TZ` or `/etc/localtime`; UTC where neither is of use. The file is read as it is:
+/// looking for its name would list the whole database of zones, hundreds of files.
+fn system_zone() -> TimeZone {
+    let named = std::env::var_os("TZ").is_some_and(|name| !name.is_empty());
+    let file = if named { None } else { std::fs::read("/etc/localtime").ok() };
+    match file.and_then(|file| TimeZone::tzif("Local", &file).ok()) {
+        Some(zone) => zone,
+        None => TimeZone::system(),
+    }
+}
+
+/// What time it is.
 pub fn wall() -> Wall {
     let unix = wall_micros().div_euclid(1_000_000);
-    Wall { unix, offset: offset(&jiff::tz::TimeZone::system(), unix) }
+    Wall { unix, offset: offset(&system_zone(), unix) }
 }
 
 /// Local time less UTC in seconds; 0 for times that no calendar has.
-fn offset(zone: &jiff::tz::TimeZone, unix: i64) -> i32 {
+fn offset(zone: &TimeZone, unix: i64) -> i32 {
     jiff::Timestamp::from_second(unix).map_or(0, |at| zone.to_offset(at).seconds())
 }
 
-/// Local time of the wall clock as a log line shows it: `20:14:03.120`.
-pub fn stamp() -> String {
-    let now = jiff::Timestamp::from_microsecond(wall_micros()).unwrap_or_default();
-    now.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
+/// Tells the time of log lines. Knows the zone from the first line on.
+#[derive(Debug, Default)]
+pub struct Teller(Option<TimeZone>);
+
+impl Teller {
+    /// Local time as a log line shows it, `20:14:03.120`, from microseconds since 1970.
+    pub fn stamp(&mut self, micros: i64) -> String {
+        let zone = self.0.get_or_insert_with(system_zone).clone();
+        let at = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
+        at.to_zoned_datetime(zone).strftime("%H:%M:%S%.3f").to_string()
+    }
 }
 
 /// Notices when the wall clock is set, or when the machine slept (our own time stands still then).
@@ -114,10 +133,12 @@ mod tests {
 
     #[test]
     fn the_offset_follows_the_zone() {
-        let berlin = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
         assert_eq!(offset(&berlin, 1_782_000_000), 7200);
         assert_eq!(offset(&berlin, 1_795_500_000), 3600);
         assert_eq!(offset(&berlin, i64::MAX), 0);
+        let mut teller = Teller(Some(berlin));
+        assert_eq!(teller.stamp(1_782_000_000_120_999), "02:00:00.120");
         assert!(wall().unix > 1_700_000_000);
     }
 }

@@ -1,12 +1,15 @@
 //! Records what happened to the conversation: into a file on demand, and always the last of it in
 //! memory, for the moment after a bug.
 //!
-//! A line is JSON. The head comes first; a replay begins with it. A file with a gap would replay to
-//! something else than what was, so the first line that cannot be taken ends the file, and that is
-//! said.
+//! A line is JSON, made when it is written and not before. The head comes first; a replay begins
+//! with it. A file with a gap would replay to something else than what was, so the first line that
+//! cannot be taken ends the file, and that is said.
 
 use super::thread::{Priority, Worker};
 use crate::base::ring::Silent;
+use crate::base::unit::Moment;
+use crate::conversation::Input;
+use crate::conversation::journal::Brief;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
@@ -19,8 +22,8 @@ use std::time::Duration;
 
 /// Longest file: about an hour of blocks at 100 a second. Then it ends.
 pub const FILE_MAX: u64 = 64 << 20;
-/// What the flight recorder keeps: about two minutes of it.
-pub const FLIGHT_MAX: usize = 2 << 20;
+/// Memory of the flight recorder: 80 seconds of listening, half of that while a reply comes in.
+pub const FLIGHT_MAX: usize = 256 << 10;
 /// Lines that may wait to be written: a card that takes ten seconds for a write is survived.
 const QUEUE: usize = 2048;
 /// How much of a file is lost at most when the power is.
@@ -30,8 +33,8 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Journal {
     head: String,
-    flight: VecDeque<String>,
-    /// Bytes in `flight`.
+    flight: VecDeque<Brief>,
+    /// Memory that `flight` takes.
     bytes: usize,
     /// Where a bug's last inputs go.
     after_a_bug: Option<PathBuf>,
@@ -55,8 +58,10 @@ impl Journal {
     /// # Errors
     /// When the head has no written form.
     pub fn new<L: Serialize>(head: &L, after_a_bug: Option<PathBuf>) -> io::Result<Self> {
-        let head = json(head)?;
-        Ok(Self { head, flight: VecDeque::new(), bytes: 0, after_a_bug, file: None })
+        let mut head = serde_json::to_string(head)?;
+        head.push('\n');
+        let flight = VecDeque::with_capacity(FLIGHT_MAX / size_of::<Brief>());
+        Ok(Self { head, flight, bytes: 0, after_a_bug, file: None })
     }
 
     /// Also writes to a file from now on, at most `max` bytes ([`FILE_MAX`]).
@@ -77,20 +82,26 @@ impl Journal {
         Ok(())
     }
 
-    /// Records a line; never waits. The words, when the file has just ended, say why.
-    pub fn record<L: Serialize>(&mut self, line: &L) -> Option<String> {
-        let line = match json(line) {
-            Ok(line) => line,
-            Err(error) => return self.end(&format!("a line has no written form ({error})")),
+    /// Records what happened; never waits. The words, when the file has just ended, say why.
+    pub fn record(&mut self, now: Moment, input: &Input) -> Option<String> {
+        let brief = match Brief::of(now, input) {
+            Ok(brief) => brief,
+            Err(error) => return self.end(&unwritten(&error)),
         };
-        self.bytes += line.len();
-        self.flight.push_back(line.clone());
+        let line = self.file.as_ref().map(|_| line(&brief));
+        self.bytes += brief.size();
         while self.bytes > FLIGHT_MAX {
             let Some(oldest) = self.flight.pop_front() else { break };
-            self.bytes -= oldest.len();
+            self.bytes -= oldest.size();
         }
-        let refused = self.file.as_mut()?.push(line).err()?;
-        self.end(refused)
+        self.flight.push_back(brief);
+        match line? {
+            Ok(line) => {
+                let refused = self.file.as_mut()?.push(line).err()?;
+                self.end(refused)
+            }
+            Err(error) => self.end(&unwritten(&error)),
+        }
     }
 
     /// Ends the file, everything on the medium. What went wrong, where something did.
@@ -118,8 +129,9 @@ impl Journal {
         let file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         let mut file = BufWriter::new(file);
-        for line in std::iter::once(&self.head).chain(&self.flight) {
-            file.write_all(line.as_bytes())?;
+        file.write_all(self.head.as_bytes())?;
+        for brief in &self.flight {
+            file.write_all(line(brief)?.as_bytes())?;
         }
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     }
@@ -151,10 +163,14 @@ impl Writing {
     }
 }
 
-fn json<L: Serialize>(line: &L) -> io::Result<String> {
-    let mut text = serde_json::to_string(line)?;
+fn line(brief: &Brief) -> serde_json::Result<String> {
+    let mut text = brief.json()?;
     text.push('\n');
     Ok(text)
+}
+
+fn unwritten(error: &serde_json::Error) -> String {
+    format!("a line has no written form ({error})")
 }
 
 /// Writes until the other end is gone.
@@ -179,6 +195,8 @@ fn write(lines: &Receiver<String>, mut file: BufWriter<std::fs::File>) -> io::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::event::Fault;
+    use crate::conversation::journal::Line;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     struct Scratch(PathBuf);
@@ -189,9 +207,20 @@ mod tests {
             Self(std::env::temp_dir().join(format!("grok-speaker-journal-{pid}-{name}.jsonl")))
         }
 
+        /// The words of the head and of each line.
         fn lines(&self) -> Vec<String> {
             let text = std::fs::read_to_string(&self.0).unwrap();
-            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+            text.lines()
+                .map(|line| match serde_json::from_str(line) {
+                    Ok(Line::In {
+                        input: Input::Fault(Fault::StateSetAside { words }), ..
+                    }) => words,
+                    other => {
+                        assert!(other.is_err(), "{other:?}");
+                        serde_json::from_str(line).unwrap()
+                    }
+                })
+                .collect()
         }
     }
 
@@ -201,14 +230,22 @@ mod tests {
         }
     }
 
+    fn said(words: String) -> Input {
+        Input::Fault(Fault::StateSetAside { words })
+    }
+
+    fn record(journal: &mut Journal, words: String) -> Option<String> {
+        journal.record(Moment::ZERO, &said(words))
+    }
+
     #[test]
     fn a_file_holds_the_head_and_every_line() {
         let scratch = Scratch::new("all");
         let mut journal = Journal::new(&"head", None).unwrap();
-        assert_eq!(journal.record(&"before"), None);
+        assert_eq!(record(&mut journal, "before".to_owned()), None);
         journal.write_to(&scratch.0, FILE_MAX).unwrap();
         for index in 0..500 {
-            assert_eq!(journal.record(&format!("line {index}")), None);
+            assert_eq!(record(&mut journal, format!("line {index}")), None);
         }
         assert_eq!(journal.close(), None);
         let lines = scratch.lines();
@@ -238,9 +275,11 @@ mod tests {
     fn a_file_ends_at_its_limit_and_says_so_once() {
         let scratch = Scratch::new("limit");
         let mut journal = Journal::new(&"head", None).unwrap();
-        journal.write_to(&scratch.0, 40).unwrap();
+        let line = Line::record(Moment::ZERO, &said(format!("{:010}", 0)));
+        let max = 7 + 2 * (serde_json::to_string(&line).unwrap().len() as u64 + 1);
+        journal.write_to(&scratch.0, max).unwrap();
         let said: Vec<String> =
-            (0..20).filter_map(|n| journal.record(&format!("{n:010}"))).collect();
+            (0..20).filter_map(|n| record(&mut journal, format!("{n:010}"))).collect();
         assert_eq!(said, ["the journal ends here: it is as long as it may be"]);
         assert_eq!(scratch.lines(), ["head", "0000000000", "0000000001"]);
     }
@@ -260,9 +299,14 @@ mod tests {
     fn the_last_inputs_are_kept_after_a_bug_and_memory_is_bounded() {
         let scratch = Scratch::new("bug");
         let mut journal = Journal::new(&"head", Some(scratch.0.clone())).unwrap();
-        let long = "x".repeat(100_000);
+        let room = journal.flight.capacity();
+        for _ in 0..2 * room {
+            journal.record(Moment::ZERO, &Input::Tick);
+        }
+        assert_eq!((journal.flight.len(), journal.flight.capacity()), (room, room));
+        let long = "x".repeat(12_500);
         for index in 0..100 {
-            journal.record(&format!("{index} {long}"));
+            record(&mut journal, format!("{index} {long}"));
         }
         assert!(journal.bytes <= FLIGHT_MAX && journal.flight.len() == 20);
         let bug = catch_unwind(AssertUnwindSafe(move || {

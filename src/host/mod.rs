@@ -27,7 +27,6 @@ use crate::audio::{self, Xruns, capture::Capture, playout};
 use crate::base::event::{Fault, Near};
 use crate::base::pulse::Pulse;
 use crate::base::ring::{Bell, Wait, periods};
-use crate::base::unit::Volume;
 use crate::config::key::{self, Found, KeyError, KeySources};
 use crate::config::{self, Config, ConfigError, Sources};
 use crate::conversation::journal::Line;
@@ -52,15 +51,20 @@ use thread::{AsyncWait, CARD, FRONT_END, Granted, Priority, Worker};
 /// Version and commit-free build name, in `hello`, `status` and journals.
 pub const BUILD: &str = env!("CARGO_PKG_VERSION");
 
-/// Blocks between speech and main: 2 s, far beyond any stall of the main thread that is not a bug.
+/// Blocks between speech and main: 1 s, far beyond any stall of the main thread that is not a bug.
 /// When full the newest block is dropped and counted.
-const NEAR_BLOCKS: usize = 200;
-/// Periods and samples between the card threads and speech: 1.3 s of 48 kHz stereo, 85 ms of the
-/// widest card there is (8 channels at 192 kHz). When full the newest period becomes a gap.
+const NEAR_BLOCKS: usize = 100;
+/// Periods and samples between the card threads and speech: from the microphone 0.7 s of 48 kHz
+/// stereo, 43 ms of the widest card there is (8 channels at 192 kHz); what was played is mono. When
+/// full the newest period becomes a gap.
 const PERIODS: usize = 512;
-const PERIOD_SAMPLES: usize = 131_072;
+const NEAR_SAMPLES: usize = 65_536;
+const FAR_SAMPLES: usize = 32_768;
 /// Faults under way from the card threads: each is reported once a change, a handful at most.
 const FAULTS: usize = 64;
+
+/// How long the thread of a name look-up stays for the next one: a race of addresses is over then.
+const HELPER_REST: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Of what a person changed while it ran, in the state directory.
 const SETTINGS: &str = "settings.json";
@@ -160,25 +164,26 @@ pub struct Host {
 }
 
 impl Host {
-    /// Opens everything in the order of what may wait least: sound first, the panel last.
+    /// Opens everything in the order of what may wait least: the microphone, the speaker, what the
+    /// service needs; the panel last.
     pub fn open(config: Config, journal: Option<PathBuf>) -> anyhow::Result<Self> {
         let telemetry = telemetry::install(config.log)?;
         audio::drive::check(&config.audio)?;
         let clock = clock::clock();
         let runtime = runtime().context("the kernel refuses an event queue")?;
         let _entered = runtime.enter();
-        let store = Arc::new(store::Store::open(&config.state));
-        let loaded = store.load::<Settings>(SETTINGS);
-        let settings = loaded.value.unwrap_or_else(|| config.settings.clone());
         let counters = Arc::new(Counters::default());
         let health = Arc::new(Health::new(Arc::clone(&clock)));
         let dropped = Arc::new(AtomicU64::new(0));
-        let sound = Sound::start(&config, &clock, settings.volume, &dropped)?;
+        let sound = Sound::start(&config, &clock, &dropped)?;
+        let socket = Socket::new(socket_options(&config))?;
+        let store = Arc::new(store::Store::open(&config.state));
+        let loaded = store.load::<Settings>(SETTINGS);
+        let settings = loaded.value.unwrap_or_else(|| config.settings.clone());
         if let Some(fault) = loaded.fault {
             // The queue was made a moment ago: there is room.
             let _ = sound.report.try_send(fault);
         }
-        let socket = Socket::new(socket_options(&config))?;
         let seed = getrandom::u64()
             .map_err(|e| anyhow::anyhow!("the kernel has no random numbers: {e}"))?;
         let conversation = Conversation::new(config.policy.clone(), settings.clone(), seed);
@@ -220,7 +225,7 @@ impl Host {
             panel,
             trust,
             control,
-            settings: store::Keeper::spawn(store, SETTINGS)?,
+            settings: store::Keeper::new(store, SETTINGS),
             journal: recorder,
             tally: tally::Tally::new(counters, config.policy.session.output_rate, dropped),
             telemetry,
@@ -274,7 +279,6 @@ impl Sound {
     fn start(
         config: &Config,
         clock: &crate::base::Clock,
-        volume: Volume,
         dropped: &Arc<AtomicU64>,
     ) -> anyhow::Result<Self> {
         let (bell, door) = thread::bell()?;
@@ -284,8 +288,8 @@ impl Sound {
         let mut crew = Crew::default();
         let started = clock();
 
-        let (near_in, near_out) = periods(PERIODS, PERIOD_SAMPLES);
-        let (far_in, far_out) = periods(PERIODS, PERIOD_SAMPLES);
+        let (near_in, near_out) = periods(PERIODS, NEAR_SAMPLES);
+        let (far_in, far_out) = periods(PERIODS, FAR_SAMPLES);
         let (speech_bell, speech_wait) = thread::bell()?;
 
         let capture_pulse = Arc::new(Pulse::default());
@@ -300,7 +304,8 @@ impl Sound {
 
         let playout_options = playout::PlayoutOptions {
             rate: config.policy.session.output_rate,
-            gain: volume.gain(),
+            // The conversation sets the one of the last run before anything is played.
+            gain: config.settings.volume.gain(),
         };
         let (wake, woken) = thread::bell()?;
         let (mut playout, feed) =
@@ -406,7 +411,10 @@ fn start(
 
 /// An event loop for the calling thread.
 pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_keep_alive(HELPER_REST)
+        .build()
 }
 
 /// SIGINT and SIGTERM.

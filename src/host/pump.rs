@@ -11,7 +11,6 @@ use crate::base::ring::Bell;
 use crate::base::unit::Moment;
 use crate::config::Config;
 use crate::conversation::Settings;
-use crate::conversation::journal::Line;
 use crate::conversation::{Conversation, Input, Output};
 use crate::grok::socket::{self, Socket};
 use crate::host::clock::{self, Steps};
@@ -97,8 +96,9 @@ impl Pump {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         systemd::ready();
-        self.tell_time();
+        // Begins the conversation, and with it the first dial.
         self.handle(Input::Tick);
+        self.tell_time();
         while self.ended.is_none() {
             let woken = {
                 let (panel, control, deadline) =
@@ -135,7 +135,7 @@ impl Pump {
         self.pending.push_back(input);
         while let Some(input) = self.pending.pop_front() {
             let now = (self.clock)();
-            if let Some(words) = self.journal.record(&Line::record(now, &input)) {
+            if let Some(words) = self.journal.record(now, &input) {
                 log::warn!("{words}");
             }
             self.conversation.handle(now, input);
@@ -206,7 +206,11 @@ impl Pump {
         {
             self.ended.get_or_insert(result);
         }
-        if let Some(panel) = &self.panel {
+        // Nobody misses a meter that nobody looks at, and the panel's thread need not wake for it.
+        let moment = matches!(event, Event::Tick(_) | Event::Audio(_));
+        if let Some(panel) = &self.panel
+            && !(moment && self.trust.clients() == 0)
+        {
             panel.tell(event);
         }
     }

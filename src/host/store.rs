@@ -4,9 +4,9 @@
 //! A file that makes no sense is set aside and said, and the one before it or the default is used.
 //! A directory that is missing or read-only is survived: nothing is kept then, and that is said.
 
-use super::thread::{EventWait, Priority, Worker, bell};
+use super::thread::{Priority, Worker};
 use crate::base::event::Fault;
-use crate::base::ring::{Bell, Silent, Wait};
+use crate::base::ring::Silent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -14,8 +14,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Of the shape around the content; a file with another one is not ours.
 const VERSION: u32 = 1;
@@ -199,77 +198,86 @@ fn set_aside(path: &Path, why: &str) -> String {
 }
 
 /// Keeps one value in its file from a thread of its own: a card may take seconds for a write, and
-/// nobody waits for it. The newest value wins; one that was overtaken is never written.
+/// nobody waits for it. The newest value wins; one that was overtaken is never written. The thread
+/// is there only while something is to be written.
 #[derive(Debug)]
-pub struct Keeper<T> {
-    shared: Arc<Shared<T>>,
-    bell: BellOf,
+pub struct Keeper<T: Serialize + Send + 'static> {
+    store: Arc<Store>,
+    name: &'static str,
+    slot: Arc<Mutex<Slot<T>>>,
     worker: Option<Worker>,
 }
 
-struct BellOf(Arc<dyn Bell>);
-
-impl std::fmt::Debug for BellOf {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Bell")
-    }
-}
-
 #[derive(Debug)]
-struct Shared<T> {
-    /// Written by the owner, taken by the thread.
-    newest: Mutex<Option<T>>,
-    stop: AtomicBool,
+struct Slot<T> {
+    /// Handed over and not yet written.
+    newest: Option<T>,
+    /// A thread writes, and looks here again before it ends.
+    writing: bool,
 }
 
 impl<T: Serialize + Send + 'static> Keeper<T> {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    /// When the system has no room for a thread or a bell.
-    pub fn spawn(store: Arc<Store>, name: &'static str) -> io::Result<Self> {
-        let (bell, wait) = bell()?;
-        let shared = Arc::new(Shared { newest: Mutex::new(None), stop: AtomicBool::new(false) });
-        let theirs = Arc::clone(&shared);
-        let worker = Worker::spawn("store", Priority::Normal, Arc::new(Silent), move || {
-            keep(&store, name, &theirs, &wait);
-        })?;
-        Ok(Self { shared, bell: BellOf(bell), worker: Some(worker) })
+    /// Keeps values in the file of this name.
+    pub fn new(store: Arc<Store>, name: &'static str) -> Self {
+        let slot = Arc::new(Mutex::new(Slot { newest: None, writing: false }));
+        Self { store, name, slot, worker: None }
     }
 
-    /// Hands over a value; never waits.
-    pub fn keep(&self, value: T) {
-        *self.shared.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
-        self.bell.0.ring();
-    }
-}
-
-/// Writes until told to stop, and then what is left.
-fn keep<T: Serialize>(store: &Store, name: &str, shared: &Shared<T>, wait: &EventWait) {
-    loop {
-        // Looked at before the value: what is handed over before the stop is written.
-        let stop = shared.stop.load(Ordering::Acquire);
-        let value = shared.newest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(value) = value {
-            if let Err(error) = store.save(name, &value) {
-                log::warn!(error:%; "settings are lost at the next start");
-            }
-        } else if stop {
+    /// Hands over a value; never waits for the medium.
+    pub fn keep(&mut self, value: T) {
+        let over = self.worker.as_ref().is_none_or(Worker::is_over);
+        let mut slot = lock(&self.slot);
+        slot.newest = Some(value);
+        // A writer that is over without having said so has panicked.
+        if slot.writing && !over {
             return;
-        } else {
-            wait.wait(Duration::from_secs(60));
+        }
+        slot.writing = true;
+        drop(slot);
+        self.join();
+        let (store, name, slot) = (Arc::clone(&self.store), self.name, Arc::clone(&self.slot));
+        let body = move || write(&store, name, &slot);
+        match Worker::spawn("store", Priority::Normal, Arc::new(Silent), body) {
+            Ok(worker) => self.worker = Some(worker),
+            Err(error) => {
+                lock(&self.slot).writing = false;
+                log::warn!(error:%; "no thread to keep the settings; they are kept later");
+            }
         }
     }
-}
 
-impl<T> Drop for Keeper<T> {
-    /// Waits until the newest value is written.
-    fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
-        self.bell.0.ring();
+    fn join(&mut self) {
         if let Some(Err(panicked)) = self.worker.take().map(Worker::join) {
             log::error!(error:% = panicked; "the settings were not kept");
         }
+    }
+}
+
+fn lock<T>(slot: &Mutex<Slot<T>>) -> MutexGuard<'_, Slot<T>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes until nothing is left.
+fn write<T: Serialize>(store: &Store, name: &str, slot: &Mutex<Slot<T>>) {
+    loop {
+        let value = {
+            let mut slot = lock(slot);
+            slot.writing = slot.newest.is_some();
+            slot.newest.take()
+        };
+        let Some(value) = value else { return };
+        if let Err(error) = store.save(name, &value) {
+            log::warn!(error:%; "settings are lost at the next start");
+        }
+    }
+}
+
+impl<T: Serialize + Send + 'static> Drop for Keeper<T> {
+    /// Waits until the newest value is written.
+    fn drop(&mut self) {
+        self.join();
+        // What no thread could be had for.
+        write(&self.store, self.name, &self.slot);
     }
 }
 
@@ -277,6 +285,7 @@ impl<T> Drop for Keeper<T> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
 
     type Content = Vec<String>;
 
@@ -381,11 +390,74 @@ mod tests {
     fn a_keeper_writes_the_newest_before_it_ends() {
         let scratch = Scratch::new("keeper");
         let store = Arc::new(Store::open(&scratch.0));
-        let keeper = Keeper::spawn(Arc::clone(&store), "settings.json").unwrap();
+        let mut keeper = Keeper::new(Arc::clone(&store), "settings.json");
         for index in 0..50 {
             keeper.keep(content(&index.to_string()));
         }
         drop(keeper);
         assert_eq!(load(&store), (Some(content("49")), None));
+    }
+
+    #[test]
+    fn a_keeper_has_a_thread_only_while_it_writes() {
+        let scratch = Scratch::new("rest");
+        let store = Arc::new(Store::open(&scratch.0));
+        let mut keeper = Keeper::new(Arc::clone(&store), "settings.json");
+        assert!(keeper.worker.is_none());
+        for text in ["first", "second"] {
+            keeper.keep(content(text));
+            let begun = super::super::clock::now();
+            while !keeper.worker.as_ref().unwrap().is_over() {
+                let waited = super::super::clock::now().since(begun);
+                assert!(waited < Duration::from_secs(20), "the thread stays");
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            assert_eq!(load(&store), (Some(content(text)), None));
+        }
+    }
+
+    /// Its written form waits for a gate, as a slow card would, and may be a bug.
+    struct Slow(u32, Arc<Mutex<()>>);
+
+    impl Serialize for Slow {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            drop(self.1.lock());
+            assert_ne!(self.0, 13, "a bug");
+            vec![self.0.to_string()].serialize(to)
+        }
+    }
+
+    #[test]
+    fn a_value_that_was_overtaken_is_never_written() {
+        let scratch = Scratch::new("overtaken");
+        let store = Arc::new(Store::open(&scratch.0));
+        let gate = Arc::new(Mutex::new(()));
+        let mut keeper = Keeper::new(Arc::clone(&store), "settings.json");
+        let shut = gate.lock().unwrap();
+        keeper.keep(Slow(1, Arc::clone(&gate)));
+        while lock(&keeper.slot).newest.is_some() {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        (2..9).for_each(|index| keeper.keep(Slow(index, Arc::clone(&gate))));
+        drop(shut);
+        drop(keeper);
+        assert_eq!(load(&store), (Some(content("8")), None));
+        let before = std::fs::read_to_string(store.path("settings.json.previous")).unwrap();
+        assert!(before.contains("\"1\""), "{before}");
+    }
+
+    #[test]
+    fn a_keeper_survives_a_bug_in_its_thread() {
+        let scratch = Scratch::new("bug");
+        let store = Arc::new(Store::open(&scratch.0));
+        let gate = Arc::new(Mutex::new(()));
+        let mut keeper = Keeper::new(Arc::clone(&store), "settings.json");
+        keeper.keep(Slow(13, Arc::clone(&gate)));
+        while !keeper.worker.as_ref().unwrap().is_over() {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        keeper.keep(Slow(14, gate));
+        drop(keeper);
+        assert_eq!(load(&store), (Some(content("14")), None));
     }
 }

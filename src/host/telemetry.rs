@@ -4,6 +4,7 @@
 //! terminal nor a slow journal holds the main thread up. When the queue is full the newest line is
 //! dropped and counted, and the count is said as soon as there is room.
 
+use super::clock::{Teller, wall_micros};
 use super::thread::{Priority, Worker};
 use crate::base::ring::Silent;
 use crate::base::secret::Secret;
@@ -77,7 +78,7 @@ pub fn install(level: LevelFilter) -> Result<Telemetry, Error> {
     let journal = if connected_to_journal() { JournalLog::new().ok() } else { None };
     let sink: Box<dyn Sink> = match journal {
         Some(journal) => Box::new(journal.with_syslog_identifier("grok-speaker".to_owned())),
-        None => Box::new(Terminal(std::io::stderr())),
+        None => Box::new(Terminal(std::io::stderr(), Teller::default())),
     };
     let (front, telemetry) = start(level, sink)?;
     log::set_boxed_logger(Box::new(front)).map_err(|_| Error::Taken)?;
@@ -110,7 +111,8 @@ impl Telemetry {
 /// One record, out of the logging thread's hands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Line {
-    at: String,
+    /// Microseconds since 1970.
+    at: i64,
     level: Level,
     target: String,
     message: String,
@@ -151,7 +153,7 @@ impl Log for Front {
         // A field that cannot be shown costs itself only.
         let _ = record.key_values().visit(&mut fields);
         let line = Line {
-            at: super::clock::stamp(),
+            at: wall_micros(),
             level: record.level(),
             target: record.target().to_owned(),
             message: clean(record.args().to_string()),
@@ -201,7 +203,7 @@ fn write(orders: &Receiver<Order>, dropped: &AtomicU64, mut sink: Box<dyn Sink>)
         let lost = dropped.swap(0, Ordering::Relaxed);
         if lost > 0 {
             sink.line(&Line {
-                at: super::clock::stamp(),
+                at: wall_micros(),
                 level: Level::Warn,
                 target: "grok_speaker::host::telemetry".to_owned(),
                 message: "log lines were dropped: they came faster than they could be written"
@@ -232,18 +234,19 @@ impl Sink for JournalLog {
 }
 
 /// `20:14:03.120 WARN  grok::socket: link lost  code=1011 words="session timeout"`
-struct Terminal<W>(W);
+struct Terminal<W>(W, Teller);
 
 impl<W: Write + Send> Sink for Terminal<W> {
     fn line(&mut self, line: &Line) {
-        let _ = self.0.write_all(terminal(line).as_bytes());
+        let text = terminal(&self.1.stamp(line.at), line);
+        let _ = self.0.write_all(text.as_bytes());
     }
 }
 
-fn terminal(line: &Line) -> String {
+fn terminal(at: &str, line: &Line) -> String {
     use std::fmt::Write;
     let target = line.target.strip_prefix("grok_speaker::").unwrap_or(&line.target);
-    let mut out = format!("{} {:<5} {target}: {}", line.at, line.level, line.message);
+    let mut out = format!("{at} {:<5} {target}: {}", line.level, line.message);
     for (index, (key, value)) in line.fields.iter().enumerate() {
         let gap = if index == 0 { "  " } else { " " };
         // Writing to a string does not fail.
@@ -298,7 +301,7 @@ mod tests {
         hide(&Secret::new("xai-hidden").unwrap());
         let paper = Paper::default();
         let (front, telemetry) =
-            start(LevelFilter::Info, Box::new(Terminal(paper.clone()))).unwrap();
+            start(LevelFilter::Info, Box::new(Terminal(paper.clone(), Teller::default()))).unwrap();
         let fields = [("turn_id", "7"), ("words", "a b"), ("key", "xai-hidden"), ("none", "")];
         record(&front, Level::Info, "grok_speaker::host", "turn\nis over xai-hidden", &fields);
         record(&front, Level::Debug, "grok_speaker::host", "too much", &[]);
@@ -328,7 +331,7 @@ mod tests {
         impl Sink for Stuck {
             fn line(&mut self, line: &Line) {
                 drop(self.0.lock().unwrap());
-                Terminal(self.1.clone()).line(line);
+                Terminal(self.1.clone(), Teller::default()).line(line);
             }
         }
         let paper = Paper::default();

@@ -66,8 +66,8 @@ pub struct Panicked {
 }
 
 impl<T> Worker<T> {
-    /// Starts a thread; returns when it runs with its priority set. `ended` is rung when it ends,
-    /// by returning or by a panic.
+    /// Starts a thread; returns when it runs with its priority set, at once where none is asked
+    /// for. `ended` is rung when it ends, by returning or by a panic.
     ///
     /// # Errors
     /// When the system has no room for another thread.
@@ -83,12 +83,15 @@ impl<T> Worker<T> {
         let (tell, told): (SyncSender<Granted>, _) = sync_channel(1);
         let join = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             let _rings_when_dropped = AtEnd(ended);
-            // The starter waits for this very message.
+            // The starter waits for this very message, or for none.
             let _ = tell.send(ask(priority));
             drop(tell);
             body()
         })?;
-        let granted = told.recv().unwrap_or(Granted::Asked);
+        let granted = match priority {
+            Priority::Normal => Granted::Asked,
+            Priority::Fifo(_) | Priority::Nice(_) => told.recv().unwrap_or(Granted::Asked),
+        };
         Ok(Self { name, granted, join })
     }
 

@@ -8,10 +8,12 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::VecDeque;
 
-/// Deltas kept for replay: some minutes of lively talk.
-pub const RING: usize = 1000;
+/// Deltas kept for replay: a quarter of a minute of lively talk, for a page that lost its
+/// connection. One that was away for longer gets a snapshot. Each takes about a kilobyte beside
+/// its text.
+pub const RING: usize = 128;
 /// Text kept in the ring in bytes, because a line comes whole with each of its deltas.
-pub const RING_BYTES: usize = 1 << 20;
+pub const RING_BYTES: usize = 32 << 10;
 /// Lines in a snapshot: what a page shows at once.
 pub const LINES: usize = 50;
 /// Turns in a snapshot.

@@ -25,9 +25,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 const HEADER: Duration = Duration::from_secs(10);
 /// Longest request head in bytes; the shortest hyper allows.
 const HEAD_MAX: usize = 8192;
-/// How often the loop turns by itself: stop, answers due, queues.
+/// How often the loop turns by itself while somebody is there: answers due, queues.
 const TURN: Duration = Duration::from_millis(50);
-/// How often the silent are looked for.
+/// How often the silent are looked for, and at least whether to stop.
 const SWEEP: Duration = Duration::from_secs(1);
 /// At the end: time to say goodbye.
 const GOODBYE: Duration = Duration::from_millis(300);
@@ -119,12 +119,19 @@ pub async fn serve(
     let crowd = Arc::new(Crowd::new(options.max_connections, options.max_per_address));
     let mut tasks = JoinSet::new();
     let (mut turn, mut sweep) = (interval(TURN), interval(SWEEP));
+    // Whether anybody was there at the last sweep or has come since.
+    let mut visited = false;
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let result = loop {
+        stop.beat();
+        if stop.stopped() {
+            break Ok(());
+        }
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((tcp, _)) => {
+                    visited = true;
                     if let Some(stream) = crowd.admit(tcp, &clock) {
                         tasks.spawn(connection(stream, guard.clone()));
                     }
@@ -138,14 +145,11 @@ pub async fn serve(
                 Some(event) => hub.tell(event),
                 None => break if stop.stopped() { Ok(()) } else { Err(Error::Deserted) },
             },
-            _ = turn.tick() => {
-                stop.beat();
-                if stop.stopped() {
-                    break Ok(());
-                }
-                hub.turn();
+            _ = turn.tick(), if visited => hub.turn(),
+            _ = sweep.tick() => {
+                hub.sweep();
+                visited = !(hub.is_idle() && tasks.is_empty());
             }
-            _ = sweep.tick() => hub.sweep(),
             Some(ended) = tasks.join_next() => note(&trust, ended),
         }
     };

@@ -324,6 +324,12 @@ impl Hub {
         }
     }
 
+    /// Whether there is nothing to be done between two looks for the silent.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.clients.is_empty() && state.links.is_empty() && state.owed.is_empty()
+    }
+
     /// Every 50 ms: who has taken what was in flight gets more, what is owed is paid.
     pub(super) fn turn(&self) {
         let now = (self.clock)();

@@ -1,10 +1,9 @@
 //! What is said to the service, in order, and what waits while nothing leaves.
 
-use super::super::client::{ClientEvent, Item};
+use super::super::client::{ClientEvent, Item, append};
 use super::{Ask, Session, Transport, Wish};
 use crate::base::event::Wire;
 use crate::base::unit::Moment;
-use base64::Engine;
 
 /// Messages that wait while the link is congested. Sound is not among them: it waits in the uplink.
 const OUTBOX: usize = 64;
@@ -78,14 +77,15 @@ impl Session {
     /// Sends whole samples at the input rate; the caller asks [`Session::may_stream`] first.
     pub fn append(&mut self, now: Moment, samples: &[i16]) {
         self.last_append = Some(now);
-        let mut bytes = Vec::with_capacity(samples.len() * 2);
-        for sample in samples {
-            bytes.extend_from_slice(&sample.to_le_bytes());
-        }
+        let mut bytes = std::mem::take(&mut self.sound);
+        bytes.clear();
+        bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
         match self.options.transport {
             Transport::Json => {
-                let audio = base64::engine::general_purpose::STANDARD.encode(bytes);
-                self.send(&ClientEvent::Append { audio });
+                if self.is_ready() {
+                    self.transmit(Wire::Text(append(&bytes)));
+                }
+                self.sound = bytes;
             }
             Transport::Binary => self.transmit(Wire::Binary(bytes)),
         }

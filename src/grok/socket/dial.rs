@@ -2,15 +2,13 @@
 
 use super::target::Target;
 use super::words::Failure;
-use super::{InForce, race, upgrade};
+use super::{InForce, race, tls, upgrade};
 use crate::base::event::{Dial, Trouble};
 use crate::base::secret::Secret;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
@@ -61,7 +59,7 @@ enum Stage {
 /// Dials within [`CONNECT_LIMIT`].
 pub(super) async fn open(
     target: &Target,
-    config: Arc<ClientConfig>,
+    tls: Option<tls::Ready>,
     dial: &Dial,
     key: Option<&Secret>,
 ) -> Result<Opened, Failure> {
@@ -69,7 +67,7 @@ pub(super) async fn open(
         return Err(Failure::no_key());
     }
     let mut stage = Stage::Lookup;
-    match tokio::time::timeout(CONNECT_LIMIT, steps(target, config, dial, key, &mut stage)).await {
+    match tokio::time::timeout(CONNECT_LIMIT, steps(target, tls, dial, key, &mut stage)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(too_slow(target, stage)),
     }
@@ -77,7 +75,7 @@ pub(super) async fn open(
 
 async fn steps(
     target: &Target,
-    config: Arc<ClientConfig>,
+    tls: Option<tls::Ready>,
     dial: &Dial,
     key: Option<&Secret>,
     stage: &mut Stage,
@@ -102,11 +100,11 @@ async fn steps(
     let broken = |error: io::Error| Failure::handshake(host, port, &error);
     let mut in_force = read_back(&tcp).map_err(broken)?;
 
-    let mut carrier: Box<dyn Carrier> = if target.secure {
+    let mut carrier: Box<dyn Carrier> = if let Some(tls) = tls {
         *stage = Stage::Tls;
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Failure::new(Trouble::NotTrusted, format!("{host} is no host name")))?;
-        let connector = TlsConnector::from(config);
+        let connector = TlsConnector::from(tls.await);
         let stream = connector.connect(name, tcp).await.map_err(broken)?;
         in_force.tls = Some(describe(stream.get_ref().1));
         Box::new(stream)

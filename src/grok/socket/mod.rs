@@ -111,7 +111,8 @@ pub struct InForce {
 #[derive(Debug)]
 pub struct Socket {
     target: Arc<Target>,
-    tls: Arc<rustls::ClientConfig>,
+    /// `None` where the address says `ws://`.
+    tls: Option<tls::Ready>,
     /// The current dial and older ones that still say goodbye (1 s at most).
     tasks: JoinSet<()>,
     line: Option<Line>,
@@ -134,20 +135,16 @@ struct Line {
 }
 
 impl Socket {
-    /// Reads the trust anchors and checks the address; connects to nobody.
+    /// Checks the address and the file of trust anchors, and has the system's read meanwhile;
+    /// connects to nobody. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// When the address or the file of trust anchors is of no use.
     pub fn new(options: Options) -> Result<Self, Error> {
         let target = Target::parse(&options.url)?;
-        let tls = tls::config(options.ca_file.as_deref())?;
-        Ok(Self {
-            target: Arc::new(target),
-            tls: Arc::new(tls),
-            tasks: JoinSet::new(),
-            line: None,
-            ready: None,
-        })
+        let draft = tls::draft(options.ca_file.as_deref())?;
+        let tls = target.secure.then(|| draft.begin());
+        Ok(Self { target: Arc::new(target), tls, tasks: JoinSet::new(), line: None, ready: None })
     }
 
     /// Begins a connection in a task of its own and forgets an older one. Answered by
@@ -159,7 +156,7 @@ impl Socket {
         let (stalled_in, stalled) = watch::channel(false);
         let queued = Arc::new(AtomicUsize::new(0));
         let in_force = Arc::new(OnceLock::new());
-        let (target, tls) = (Arc::clone(&self.target), Arc::clone(&self.tls));
+        let (target, tls) = (Arc::clone(&self.target), self.tls.clone());
         let (counter, slot) = (Arc::clone(&queued), Arc::clone(&in_force));
         let task = self.tasks.spawn(async move {
             let opened = match dial::open(&target, tls, &dial, key.as_ref()).await {

@@ -1,16 +1,78 @@
 //! Whom to trust and which ciphers to prefer.
 
 use super::Error;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The client's side: the system's trust anchors (Mozilla's where it has none) and those of
-/// `ca_file`. It keeps session tickets, so one configuration serves every dial.
-pub(super) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
+/// The system's trust anchors in one file: Debian and its kin, Fedora and its kin. The folder
+/// beside it holds the same ones again, in hundreds of files.
+const BUNDLES: [&str; 2] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+/// What an owner may point elsewhere with.
+const PLACES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+/// Services whose session tickets are kept: there is one.
+const SERVICES: usize = 1;
+
+/// The finished configuration, for every dial the same: it keeps session tickets.
+pub(super) type Ready = Shared<BoxFuture<'static, Arc<ClientConfig>>>;
+
+/// All of a configuration but the system's trust anchors: what can be wrong is known already.
+pub(super) struct Draft {
+    builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+    roots: RootCertStore,
+}
+
+/// The client's side, with the trust anchors of `ca_file`.
+pub(super) fn draft(ca_file: Option<&Path>) -> Result<Draft, Error> {
     let mut roots = RootCertStore::empty();
+    if let Some(path) = ca_file {
+        add_file(&mut roots, path)?;
+    }
+    let mut provider = rustls::crypto::ring::default_provider();
+    if !has_aes() {
+        prefer_chacha(&mut provider.cipher_suites);
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Tls(error.to_string()))?;
+    Ok(Draft { builder, roots })
+}
+
+impl Draft {
+    /// Reads the system's trust anchors beside everything else: that takes a small board tens of
+    /// milliseconds. Must be called inside a tokio runtime.
+    pub(super) fn begin(self) -> Ready {
+        let finishing = tokio::task::spawn_blocking(move || Arc::new(self.finish()));
+        let finished = finishing.map(|ended| match ended {
+            Ok(config) => config,
+            // Nobody aborts it: it has panicked.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        });
+        finished.boxed().shared()
+    }
+
+    fn finish(self) -> ClientConfig {
+        let Self { builder, mut roots } = self;
+        add_system(&mut roots);
+        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.resumption = Resumption::in_memory_sessions(SERVICES);
+        config
+    }
+}
+
+/// Adds the system's trust anchors, Mozilla's where it has none.
+fn add_system(roots: &mut RootCertStore) {
+    let elsewhere = PLACES.iter().any(|name| std::env::var_os(name).is_some());
+    if !elsewhere && BUNDLES.iter().any(|path| add_bundle(roots, Path::new(path)) > 0) {
+        return;
+    }
     let system = rustls_native_certs::load_native_certs();
     let (good, bad) = roots.add_parsable_certificates(system.certs);
     for error in &system.errors {
@@ -22,20 +84,22 @@ pub(super) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
     } else if bad > 0 {
         log::debug!(good, bad; "some of the system's trust anchors are malformed");
     }
-    if let Some(path) = ca_file {
-        add_file(&mut roots, path)?;
+}
+
+/// Adds what is good in a bundle, one certificate after the other; how many there were.
+fn add_bundle(roots: &mut RootCertStore, path: &Path) -> usize {
+    let Ok(certificates) = CertificateDer::pem_file_iter(path) else { return 0 };
+    let before = roots.len();
+    for certificate in certificates {
+        let words = match certificate {
+            Ok(certificate) => roots.add(certificate).err().map(|error| error.to_string()),
+            Err(error) => Some(pem_words(&error)),
+        };
+        if let Some(words) = words {
+            log::debug!(path:% = path.display(); "one of the system's trust anchors: {words}");
+        }
     }
-    let mut provider = rustls::crypto::ring::default_provider();
-    if !has_aes() {
-        prefer_chacha(&mut provider.cipher_suites);
-    }
-    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::Tls(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    roots.len() - before
 }
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), Error> {
@@ -102,10 +166,27 @@ mod tests {
     }
 
     #[test]
+    fn a_bundle_is_read_up_to_the_last_that_is_good() {
+        let mut roots = RootCertStore::empty();
+        assert_eq!(add_bundle(&mut roots, Path::new("/nonexistent/bundle.crt")), 0);
+        let Some(bundle) = BUNDLES.iter().map(Path::new).find(|path| path.exists()) else { return };
+        let path = std::env::temp_dir().join(format!("grok-speaker-bundle-{}", std::process::id()));
+        let begin = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let text = std::fs::read_to_string(bundle).unwrap();
+        std::fs::write(&path, format!("{begin}{text}{begin}")).unwrap();
+        let added = add_bundle(&mut roots, &path);
+        std::fs::remove_file(&path).unwrap();
+        let all = rustls_native_certs::load_certs_from_paths(Some(bundle), None).certs;
+        let (good, _) = RootCertStore::empty().add_parsable_certificates(all);
+        assert!(good > 0);
+        assert_eq!((added, roots.len()), (good, good));
+    }
+
+    #[test]
     fn a_useless_file_of_anchors_is_named() {
-        let words = config(Some(Path::new("/nonexistent/ca.pem"))).unwrap_err().to_string();
+        let words = draft(Some(Path::new("/nonexistent/ca.pem"))).err().unwrap().to_string();
         assert!(words.starts_with("grok.ca_file /nonexistent/ca.pem: cannot be read"), "{words}");
-        let words = config(Some(Path::new("/dev/null"))).unwrap_err().to_string();
+        let words = draft(Some(Path::new("/dev/null"))).err().unwrap().to_string();
         assert!(words.contains("holds no certificate"), "{words}");
     }
 }

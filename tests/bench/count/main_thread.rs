@@ -126,7 +126,7 @@ impl MainThread {
     }
 
     fn handle(&mut self, input: Input) {
-        assert!(self.journal.record(&Line::record(self.now, &input)).is_none());
+        assert!(self.journal.record(self.now, &input).is_none());
         self.conversation.handle(self.now, input);
         while let Some(output) = self.conversation.poll() {
             match output {

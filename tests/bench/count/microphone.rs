@@ -62,7 +62,7 @@ pub(crate) fn to_the_wire(seconds: u32) {
     let (reference, far) = periods(512, 131_072);
     let (blocks_in, blocks) = rtrb::RingBuffer::new(200);
     let options = PlayoutOptions { rate: DOWN, gain: Gain::UNITY };
-    let (_playout, feed) = playout(options, reference, Arc::new(Silent));
+    let (_playout, feed) = playout(options, reference, Arc::new(Silent), Arc::new(Silent));
     let mut capture = Capture::new(near_in, Arc::new(Silent));
     capture.shape(RATE, 1);
     let pulse = Pulse::default();

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use grok_speaker::audio::Stamp;
 use grok_speaker::audio::playout::{Playout, PlayoutOptions, playout};
 use grok_speaker::audio::sample::{Layout, write};
-use grok_speaker::base::ring::{Bell, PeriodReader, periods};
+use grok_speaker::base::ring::{Bell, PeriodReader, Silent, periods};
 use grok_speaker::base::unit::{Gain, Rate};
 use grok_speaker::speech::{self, chain::Chain};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ impl Speaker {
         let (writer, reference) = periods(512, 131_072);
         let bell = Arc::<Rung>::default();
         let options = PlayoutOptions { rate: DOWN, gain: Gain::UNITY };
-        let (mut playout, feed) = playout(options, writer, bell.clone());
+        let (mut playout, feed) = playout(options, writer, bell.clone(), Arc::new(Silent));
         playout.shape(RATE, CHANNELS as u16);
         let main = MainThread::new(feed);
         let speaker = Self {
