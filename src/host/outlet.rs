@@ -12,7 +12,7 @@ const WAITING_MAX: usize = 10 * 60 * 24_000;
 
 #[derive(Debug)]
 enum Piece {
-    Play { epoch: Epoch, tag: Tag, samples: Vec<i16>, played: usize },
+    Play { epoch: Epoch, tag: Tag, samples: usize },
     End { epoch: Epoch, tag: Tag },
 }
 
@@ -21,13 +21,14 @@ enum Piece {
 pub struct Outlet {
     feed: Feed,
     waiting: VecDeque<Piece>,
-    held: usize,
+    /// The samples of all that waits, in one piece of memory that goes back when it is empty.
+    held: VecDeque<i16>,
 }
 
 impl Outlet {
     /// Nothing waits.
     pub fn new(feed: Feed) -> Self {
-        Self { feed, waiting: VecDeque::new(), held: 0 }
+        Self { feed, waiting: VecDeque::new(), held: VecDeque::new() }
     }
 
     /// The ring's own end, for everything that does not wait in line.
@@ -36,15 +37,15 @@ impl Outlet {
     }
 
     /// Plays after all that waits. Returns the samples that had to be dropped.
-    pub fn play(&mut self, epoch: Epoch, tag: Tag, samples: Vec<i16>) -> usize {
-        let taken = samples.len().min(WAITING_MAX - self.held);
-        let dropped = samples.len() - taken;
-        let mut samples = samples;
-        samples.truncate(taken);
-        self.held += taken;
-        self.waiting.push_back(Piece::Play { epoch, tag, samples, played: 0 });
-        self.advance();
-        dropped
+    pub fn play(&mut self, epoch: Epoch, tag: Tag, samples: &[i16]) -> usize {
+        let at_once = if self.waiting.is_empty() { self.feed.play(epoch, tag, samples) } else { 0 };
+        let rest = &samples[at_once..];
+        let kept = rest.len().min(WAITING_MAX - self.held.len());
+        if kept > 0 {
+            self.held.extend(&rest[..kept]);
+            self.waiting.push_back(Piece::Play { epoch, tag, samples: kept });
+        }
+        rest.len() - kept
     }
 
     /// Marks the end of a tag.
@@ -56,7 +57,7 @@ impl Outlet {
     /// Forgets what waits and silences the ring.
     pub fn flush(&mut self, epoch: Epoch) {
         self.waiting.clear();
-        self.held = 0;
+        self.held = VecDeque::new();
         self.feed.flush(epoch);
     }
 
@@ -64,12 +65,17 @@ impl Outlet {
     pub fn advance(&mut self) {
         while let Some(piece) = self.waiting.front_mut() {
             match piece {
-                Piece::Play { epoch, tag, samples, played } => {
-                    let taken = self.feed.play(*epoch, *tag, &samples[*played..]);
-                    *played += taken;
-                    self.held -= taken;
-                    if *played < samples.len() {
-                        return;
+                Piece::Play { epoch, tag, samples } => {
+                    let next = self.held.as_slices().0;
+                    let next = &next[..next.len().min(*samples)];
+                    let taken = self.feed.play(*epoch, *tag, next);
+                    self.held.drain(..taken);
+                    *samples -= taken;
+                    if *samples > 0 {
+                        if taken == 0 {
+                            return;
+                        }
+                        continue;
                     }
                 }
                 Piece::End { epoch, tag } => {
@@ -80,5 +86,63 @@ impl Outlet {
             }
             self.waiting.pop_front();
         }
+        if self.held.capacity() > 0 {
+            self.held = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::Stamp;
+    use crate::audio::playout::{PlayoutOptions, playout};
+    use crate::base::event::PlayoutFact;
+    use crate::base::pcm::to_i16;
+    use crate::base::ring::{Silent, periods};
+    use crate::base::unit::{Gain, Rate};
+    use std::sync::Arc;
+
+    const RATE: Rate = Rate(24_000);
+
+    #[test]
+    fn what_does_not_fit_the_ring_waits_in_order_and_its_memory_goes_back() {
+        let options = PlayoutOptions { rate: RATE, gain: Gain::UNITY };
+        let (writer, _reference) = periods(1, 1);
+        let (mut playout, feed) = playout(options, writer, Arc::new(Silent), Arc::new(Silent));
+        playout.shape(RATE, 1);
+        let mut outlet = Outlet::new(feed);
+        // 12 s, which no ring holds; quiet enough for the limiter.
+        let said: Vec<i16> = (0..288_000).map(|i| (i * 31 % 20_000) as i16 - 10_000).collect();
+        let dropped: usize =
+            said.chunks(4801).map(|piece| outlet.play(Epoch(0), Tag(1), piece)).sum();
+        outlet.end(Epoch(0), Tag(1));
+        assert!(dropped == 0 && !outlet.held.is_empty());
+        let (mut heard, mut out, mut drained) = (Vec::new(), [0.0; 240], false);
+        for _ in 0..1300 {
+            playout.fill(&mut out, Stamp::default());
+            heard.extend(out.map(to_i16));
+            while let Some(fact) = outlet.feed().fact() {
+                drained |= fact == PlayoutFact::Drained { tag: Tag(1) };
+            }
+            outlet.advance();
+        }
+        assert!(drained && heard[..said.len()] == said[..]);
+        assert_eq!(outlet.held.capacity(), 0);
+    }
+
+    #[test]
+    fn a_flush_forgets_what_waits() {
+        let options = PlayoutOptions { rate: RATE, gain: Gain::UNITY };
+        let (writer, _reference) = periods(1, 1);
+        let (_playout, feed) = playout(options, writer, Arc::new(Silent), Arc::new(Silent));
+        let mut outlet = Outlet::new(feed);
+        assert_eq!(outlet.play(Epoch(0), Tag(1), &vec![1; WAITING_MAX]), 0);
+        let beyond = outlet.play(Epoch(0), Tag(1), &vec![1; WAITING_MAX]);
+        let ring = 2 * WAITING_MAX - beyond - outlet.held.len();
+        assert!((1..WAITING_MAX / 2).contains(&ring), "all but what the ring took: {ring}");
+        assert_eq!(outlet.held.len(), WAITING_MAX, "no more than that waits");
+        outlet.flush(Epoch(1));
+        assert_eq!((outlet.held.capacity(), outlet.waiting.len()), (0, 0));
     }
 }

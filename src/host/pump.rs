@@ -163,7 +163,7 @@ impl Pump {
             Output::HangUp => self.socket.hang_up(),
             Output::Transmit(wire) => self.transmit(wire),
             Output::Play { epoch, tag, samples } => {
-                let dropped = self.outlet.play(epoch, tag, samples);
+                let dropped = self.outlet.play(epoch, tag, &samples);
                 if dropped > 0 {
                     self.tally.dropped("playout");
                 }
