@@ -133,7 +133,7 @@ impl MainThread {
                 Output::Transmit(wire) => self.transmit(wire),
                 Output::Play { epoch, tag, samples } => {
                     self.played += samples.len();
-                    assert_eq!(self.outlet.play(epoch, tag, samples), 0);
+                    assert_eq!(self.outlet.play(epoch, tag, &samples), 0);
                 }
                 Output::PlayEnd { epoch, tag } => self.outlet.end(epoch, tag),
                 Output::Flush(epoch) => self.outlet.flush(epoch),
