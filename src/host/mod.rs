@@ -168,6 +168,8 @@ impl Host {
     /// service needs; the panel last.
     pub fn open(config: Config, journal: Option<PathBuf>) -> anyhow::Result<Self> {
         let telemetry = telemetry::install(config.log)?;
+        // Where it is refused, messages wait for other programs at times; the unit file grants it.
+        let _ = thread::ask(thread::MAIN);
         audio::drive::check(&config.audio)?;
         let clock = clock::clock();
         let runtime = runtime().context("the kernel refuses an event queue")?;

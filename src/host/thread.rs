@@ -17,6 +17,8 @@ use tokio::io::unix::AsyncFd;
 pub const CARD: Priority = Priority::Fifo(10);
 /// The front end: above everything ordinary, never in the way of the card.
 pub const FRONT_END: Priority = Priority::Fifo(5);
+/// The main thread: ahead of everything ordinary, because each message waits for it.
+pub const MAIN: Priority = Priority::Nice(-10);
 /// The panel: behind everything else.
 pub const PANEL: Priority = Priority::Nice(5);
 /// What a real-time thread gets where FIFO is not allowed.
@@ -128,8 +130,8 @@ impl Drop for AtEnd {
     }
 }
 
-/// Sets the priority of the current thread, or the next best.
-fn ask(priority: Priority) -> Granted {
+/// Sets the priority of the current thread, or the next best. Threads it starts begin with it.
+pub fn ask(priority: Priority) -> Granted {
     match priority {
         Priority::Normal => Granted::Asked,
         Priority::Fifo(level) => match fifo(level) {
