@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream as Blocking;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -29,11 +30,20 @@ pub enum Question {
     },
 }
 
+/// A client that was accepted and has not asked yet.
+type Hearing = Pin<Box<dyn Future<Output = Option<(Question, Reply)>> + Send>>;
+
 /// The listening end.
-#[derive(Debug)]
 pub struct Control {
     listener: UnixListener,
+    hearing: Option<Hearing>,
     path: PathBuf,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Control({})", self.path.display())
+    }
 }
 
 impl Control {
@@ -42,7 +52,7 @@ impl Control {
         let mut last = None;
         for path in paths(config) {
             match bind(&path) {
-                Ok(listener) => return Ok(Self { listener, path }),
+                Ok(listener) => return Ok(Self { listener, hearing: None, path }),
                 Err(e) => {
                     last = Some(std::io::Error::new(e.kind(), format!("{}: {e}", path.display())))
                 }
@@ -56,17 +66,25 @@ impl Control {
         &self.path
     }
 
-    /// The next question of somebody who may ask. Never fails: a bad client is dropped.
-    pub async fn next(&self) -> (Question, Reply) {
+    /// The next question of somebody who may ask. Never fails: a bad client is dropped. Whoever
+    /// waits may stop at any time; a client that was accepted meanwhile is heard the next time.
+    pub async fn next(&mut self) -> (Question, Reply) {
         loop {
+            if let Some(hearing) = &mut self.hearing {
+                let asked = hearing.await;
+                self.hearing = None;
+                if let Some(asked) = asked {
+                    return asked;
+                }
+            }
             let Ok((stream, _)) = self.listener.accept().await else {
                 // Out of descriptors, most likely: others will close some.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            if let Ok(Some(asked)) = tokio::time::timeout(PATIENCE, hear(stream)).await {
-                return asked;
-            }
+            self.hearing = Some(Box::pin(async {
+                tokio::time::timeout(PATIENCE, hear(stream)).await.ok().flatten()
+            }));
         }
     }
 }

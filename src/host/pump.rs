@@ -102,7 +102,7 @@ impl Pump {
         while self.ended.is_none() {
             let woken = {
                 let (panel, control, deadline) =
-                    (&mut self.panel, &self.control, self.conversation.deadline());
+                    (&mut self.panel, &mut self.control, self.conversation.deadline());
                 let now = (self.clock)();
                 tokio::select! {
                     biased;
@@ -376,7 +376,7 @@ async fn next_request(panel: &mut Option<PanelLine>) -> crate::panel::event::Req
     }
 }
 
-async fn next_question(control: &Option<Control>) -> (Question, Reply) {
+async fn next_question(control: &mut Option<Control>) -> (Question, Reply) {
     match control {
         Some(control) => control.next().await,
         None => std::future::pending().await,

@@ -2,7 +2,7 @@
 //! against the stand-in.
 
 use crate::sheet::{self, Log, Wav};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -285,6 +285,14 @@ fn status_and_pair_ask_the_running_daemon() {
     let status: serde_json::Value = serde_json::from_str(&ask(&["status", "--json"])).unwrap();
     assert_eq!(status["mode"], "open");
     assert_eq!(status["volume"], 60);
+    // One that thinks before it asks: the daemon does other things meanwhile and does not lose it.
+    let path = pair.folder.join("control.sock");
+    let mut slow = std::os::unix::net::UnixStream::connect(path).unwrap();
+    sheet::pause(Duration::from_millis(300));
+    slow.write_all(b"{\"ask\":\"status\"}\n").unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("\"volume\":60"), "{answer}");
     let code = ask(&["pair", "--role", "viewer"]);
     assert!(code.trim().len() == 6 && code.trim().bytes().all(|b| b.is_ascii_digit()), "{code}");
     assert_eq!(pair.speaker.terminate(), Some(0));
