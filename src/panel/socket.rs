@@ -295,7 +295,7 @@ impl Hub {
                 state.feed.transcript(line);
             }
             Event::Turn(turn) => state.feed.turn(turn),
-            Event::Notice(notice) => state.feed.notice(&notice),
+            Event::Notice(notice) => state.feed.notice(notice),
             Event::Audio(audio) => state.sound(&audio),
             Event::Tick(tick) => {
                 let seq = state.feed.seq();
