@@ -2,7 +2,7 @@
 CARGO := .ci/cargo
 TARGET ?= aarch64-unknown-linux-gnu
 
-.PHONY: help demo test check deny golden bench speech cross cross-container device-test ci
+.PHONY: help demo test check deny golden bench speech web web-test cross cross-container device-test ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -21,6 +21,7 @@ test: ## every test
 	.ci/setup build test
 	$(CARGO) test --locked --workspace --no-fail-fast -- $(addprefix --skip ,$(CARD_TESTS))
 	$(CARGO) test --locked --test it --no-fail-fast -- --test-threads=1 $(CARD_TESTS)
+	.ci/web if-present
 
 check: ## format, lints, the pure build, dependencies
 	.ci/setup build check
@@ -43,6 +44,14 @@ bench: ## latency and work on the software card, beside the card alone
 speech: ## make the speech in tests/speech anew
 	.ci/setup speech
 	tests/speech/make.sh
+
+web: ## build the panel's page anew: web/dist
+	.ci/setup browser
+	.ci/web build
+
+web-test: ## the panel's page in Chromium, against the program; pictures in target/panel
+	.ci/setup build browser
+	.ci/web test
 
 cross: ## build for a board: TARGET=aarch64-unknown-linux-gnu or armv7-unknown-linux-gnueabihf
 	.ci/cross $(TARGET)
