@@ -5,6 +5,7 @@ import { Nav } from './parts/nav';
 import { Notices } from './parts/notices';
 import { Status } from './parts/status';
 import { About } from './screens/about';
+import { Inspect } from './screens/inspect';
 import { Pair } from './screens/pair';
 import { Talk } from './screens/talk';
 import { Turns } from './screens/turns';
@@ -12,7 +13,7 @@ import { link, mayControl, session, spoken, state } from './store';
 import { screen } from './store/route';
 import { t } from './words';
 
-const SCREENS = { talk: Talk, turns: Turns, about: About };
+const SCREENS = { talk: Talk, turns: Turns, inspect: Inspect, about: About };
 
 /** What the whole page is coloured by. */
 function mood(): string {

@@ -3,6 +3,7 @@ import './style/pair.css';
 import './style/shell.css';
 import './style/talk.css';
 import './style/turns.css';
+import './style/inspect.css';
 import { render } from 'preact';
 import { App } from './app';
 import { connect } from './link/socket';

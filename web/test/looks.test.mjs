@@ -108,7 +108,7 @@ test('320 px and 200 %: everything in reach, nothing sideways', LIMIT, async () 
       await page.locator('#code').waitFor();
       assert.ok((await sideways()) <= 0, `pairing ${name} ${locale}`);
       await pair(page, speaker);
-      for (const screen of ['talk', 'turns', 'about']) {
+      for (const screen of ['talk', 'turns', 'inspect', 'about']) {
         await page.goto(`${speaker.url}#/${screen}`);
         await page.locator(`.nav [aria-current][href$=${screen}]`).waitFor();
         assert.ok((await sideways()) <= 0, `${screen} ${name} ${locale}`);
@@ -162,6 +162,17 @@ test('every screen: no fault of accessibility, and a picture', LIMIT, async (t) 
   await page.goto(`${own.url}#/turns`);
   await page.locator('.turn:nth-of-type(3)').waitFor();
   await each('turns', both);
+  await page.goto(`${own.url}#/inspect`);
+  await page.locator('.empty').waitFor();
+  await each('inspect-empty', (name) => shot(page, name));
+  const other = await visitor(browser, own);
+  const theirs = await other.open();
+  await pair(theirs, own);
+  await say(theirs, 'Tell me about both.');
+  await page.locator('.row', { hasText: 'response.done' }).first().waitFor();
+  await other.clean();
+  await page.locator('.row', { hasText: 'response.done' }).first().click();
+  await each('inspect', both);
   await page.goto(`${own.url}#/about`);
   await page.locator('.facts').first().waitFor();
   await each('about', both);

@@ -1,6 +1,7 @@
 // What the page does in a real browser, against the real program and the stand-in.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { LIMIT, PHONE, axe, launch, pair, say, shot, until, visitor } from './browser.mjs';
 import { found, pcm, wav } from './sound.mjs';
@@ -247,6 +248,59 @@ test('reload, a daemon that starts anew, no network: it says so and comes back',
   await clean({ away: true });
 });
 
+test('the inspector: both ways, without sound or key; filter, search, pause, download', LIMIT, async () => {
+  const { open, clean, frames } = await visitor(browser, speaker);
+  const page = await open();
+  await pair(page, speaker, 'controller');
+  await page.getByRole('link', { name: 'Events' }).click();
+  await page.locator('.empty', { hasText: 'Nothing yet' }).waitFor();
+  const types = () => page.locator('.row .type').allTextContents();
+  const other = await visitor(browser, speaker);
+  const theirs = await other.open();
+  await pair(theirs, speaker);
+  await say(theirs, QUESTION);
+  await until(async () => (await types()).includes('response.output_audio.delta'), 'no sound received');
+  await until(async () => (await types()).includes('response.done'), 'no end of the reply');
+  const events = frames.filter((frame) => typeof frame === 'string' && frame.includes('grok-voice:event'));
+  assert.ok(events.length > 10 && events.every((frame) => frame.length < 20_000));
+  assert.ok(events.some((frame) => frame.includes('characters of sound')), 'sound is not elided');
+  assert.ok(other.frames.every((frame) => !String(frame).includes('grok-voice:event')), 'not asked for');
+
+  await page.getByRole('button', { name: 'Sent', exact: true }).click();
+  await until(async () => (await types()).every((type) => !type.startsWith('response.output')), 'not filtered');
+  await page.getByLabel('Search').fill(QUESTION.toUpperCase());
+  await until(async () => (await types()).length === 1, 'one message has the words');
+  await page.locator('.row').click();
+  assert.match(await page.locator('.json pre').textContent(), /Good evening/);
+  await page.getByLabel('Search').fill('no such thing');
+  await page.getByText('Nothing matches').waitFor();
+  await page.getByLabel('Search').fill('');
+  await page.getByRole('button', { name: 'All', exact: true }).click();
+  await page.getByRole('button', { name: 'Pause' }).click();
+  const before = (await types()).length;
+  await say(theirs, 'and again');
+  await theirs.locator('.line.assistant:not([data-partial])', { hasText: 'and again' }).waitFor();
+  assert.equal((await types()).length, before);
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await until(async () => (await types()).length > before, 'nothing after the pause');
+  const [file] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'Download' }).click(),
+  ]);
+  const rows = readFileSync(await file.path(), 'utf8').trim().split('\n').map((row) => JSON.parse(row));
+  assert.ok(rows.length >= before && rows.every((row) => row.dir && row.type && row.event));
+
+  // Nobody looks, nothing is sent.
+  await page.getByRole('link', { name: 'Talk' }).click();
+  await sleep(500);
+  const count = frames.length;
+  await say(theirs, 'a last one');
+  await theirs.locator('.line.assistant:not([data-partial])', { hasText: 'a last one' }).waitFor();
+  assert.ok(frames.slice(count).every((frame) => !String(frame).includes('grok-voice:event')));
+  await other.clean();
+  await clean();
+});
+
 test('by keyboard alone', LIMIT, async () => {
   const { open, clean } = await visitor(browser, speaker, { viewport: PHONE });
   const page = await open();
@@ -254,11 +308,11 @@ test('by keyboard alone', LIMIT, async () => {
   const focus = () => page.evaluate(() => document.activeElement.textContent || document.activeElement.ariaLabel);
   await page.evaluate(() => document.activeElement.blur());
   const reached = [];
-  for (let i = 0; i < 14; i++) {
+  for (let i = 0; i < 16; i++) {
     await page.keyboard.press('Tab');
     reached.push(await focus());
   }
-  for (const name of ['Skip to the controls', 'Talk', 'Turns', 'About', 'Hold to talk', 'Stop', 'Mute', 'Listen', 'Volume']) {
+  for (const name of ['Skip to the controls', 'Talk', 'Turns', 'Events', 'About', 'Hold to talk', 'Stop', 'Mute', 'Listen', 'Volume']) {
     assert.ok(reached.includes(name), `${name} is not reached: ${reached}`);
   }
   await page.locator('.skip').focus();

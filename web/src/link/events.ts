@@ -65,4 +65,13 @@ export interface Notice {
   action: string;
 }
 
+/** A message between the speaker and the service. */
+export interface Traffic {
+  seq: number;
+  t: number;
+  dir: 'sent' | 'received';
+  type: string;
+  event: unknown;
+}
+
 export type Answer = { ok: true; seq: number } | { ok: false; code: string; message: string };

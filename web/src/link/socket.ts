@@ -2,6 +2,7 @@
 
 import { io, type Socket } from 'socket.io-client';
 import * as store from '../store';
+import { putTraffic } from '../store/traffic';
 import { t } from '../words';
 import type { Hello, Line, Notice, Slice, State, Tick, Turn } from './events';
 import { whoAmI } from './session';
@@ -119,6 +120,7 @@ numbered<Notice & { seq: number }>('grok-voice:notice', (notice) => {
   store.putMessage(notice);
 });
 socket.on('grok-voice:audio', (slice: Slice) => sound.play(slice));
+socket.on('grok-voice:event', putTraffic);
 socket.on('grok-voice:tick', (tick: Tick) => {
   store.tick.value = tick;
   store.lastHeard.value = Date.now();

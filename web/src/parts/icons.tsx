@@ -75,6 +75,11 @@ export const Warning = () => (
     <path d="M12 4l9 15.5H3zM12 10v4.5M12 17v.1" />
   </Icon>
 );
+export const Swap = () => (
+  <Icon>
+    <path d="M8 20V5M4 9l4-4 4 4M16 4v15M12 15l4 4 4-4" />
+  </Icon>
+);
 export const Wave = () => (
   <svg class="wave" viewBox="0 0 44 32" aria-hidden="true" focusable="false">
     <path d="M4 12v8M13 7v18M22 3v26M31 8v16M40 13v6" />

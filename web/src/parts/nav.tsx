@@ -1,12 +1,12 @@
 import { mayControl } from '../store';
 import { SCREENS, screen } from '../store/route';
 import { t } from '../words';
-import { Bars, Bubble, Info } from './icons';
+import { Bars, Bubble, Info, Swap } from './icons';
 
-const ICONS = { talk: Bubble, turns: Bars, about: Info };
+const ICONS = { talk: Bubble, turns: Bars, inspect: Swap, about: Info };
 
 export function Nav() {
-  const open = SCREENS.filter((name) => name !== 'turns' || mayControl.value);
+  const open = SCREENS.filter((name) => mayControl.value || name === 'talk' || name === 'about');
   return (
     <nav class="nav" aria-label={t().sections}>
       {open.map((name) => {

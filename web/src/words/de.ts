@@ -3,7 +3,7 @@ import type { Words } from './en';
 export const de: Words = {
   name: 'Deutsch',
   title: 'Lautsprecher',
-  screens: { talk: 'Sprechen', turns: 'Verlauf', about: 'Info' },
+  screens: { talk: 'Sprechen', turns: 'Verlauf', inspect: 'Daten', about: 'Info' },
   skip: 'Zu den Bedienelementen',
   sections: 'Bereiche',
   controls: 'Bedienung',
@@ -132,6 +132,22 @@ export const de: Words = {
       think: 'Dienst bereitet vor',
       play: 'Puffer und Karte',
     },
+  },
+
+  inspect: {
+    title: 'Datenverkehr',
+    none: 'Noch nichts',
+    noneHint: 'Solange dieser Bereich offen ist, erscheint hier jede Nachricht zwischen Lautsprecher und Sprachdienst, ohne Ton.',
+    noMatch: 'Nichts gefunden',
+    search: 'Suchen',
+    direction: 'Richtung',
+    ways: { all: 'Alle', sent: 'Gesendet', received: 'Empfangen' },
+    pause: 'Anhalten',
+    clear: 'Leeren',
+    download: 'Herunterladen',
+    copy: 'Kopieren',
+    copied: 'Kopiert',
+    count: (rows, all) => (rows < all ? `Die neuesten ${rows} von ${all}` : `${all} Nachrichten`),
   },
 
   about: {

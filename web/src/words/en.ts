@@ -3,7 +3,7 @@
 export const en = {
   name: 'English',
   title: 'Speaker',
-  screens: { talk: 'Talk', turns: 'Turns', about: 'About' } as Record<string, string>,
+  screens: { talk: 'Talk', turns: 'Turns', inspect: 'Events', about: 'About' } as Record<string, string>,
   skip: 'Skip to the controls',
   sections: 'Screens',
   controls: 'Controls',
@@ -111,6 +111,22 @@ export const en = {
       think: 'Service prepares',
       play: 'Buffer and card',
     } as Record<string, string>,
+  },
+
+  inspect: {
+    title: 'Events',
+    none: 'Nothing yet',
+    noneHint: 'While this screen is open, every message between the speaker and the voice service appears here. Sound is left out.',
+    noMatch: 'Nothing matches',
+    search: 'Search',
+    direction: 'Direction',
+    ways: { all: 'All', sent: 'Sent', received: 'Received' } as Record<string, string>,
+    pause: 'Pause',
+    clear: 'Clear',
+    download: 'Download',
+    copy: 'Copy',
+    copied: 'Copied',
+    count: (rows: number, all: number) => (rows < all ? `Newest ${rows} of ${all}` : `${all} messages`),
   },
 
   about: {

@@ -3,7 +3,7 @@ import type { Words } from './en';
 export const es: Words = {
   name: 'Español',
   title: 'Altavoz',
-  screens: { talk: 'Hablar', turns: 'Turnos', about: 'Información' },
+  screens: { talk: 'Hablar', turns: 'Turnos', inspect: 'Datos', about: 'Acerca' },
   skip: 'Ir a los controles',
   sections: 'Secciones',
   controls: 'Controles',
@@ -132,6 +132,22 @@ export const es: Words = {
       think: 'El servicio prepara',
       play: 'Búfer y tarjeta',
     },
+  },
+
+  inspect: {
+    title: 'Mensajes',
+    none: 'Nada todavía',
+    noneHint: 'Mientras esta pantalla está abierta, aquí aparece cada mensaje entre el altavoz y el servicio de voz, sin sonido.',
+    noMatch: 'Nada coincide',
+    search: 'Buscar',
+    direction: 'Dirección',
+    ways: { all: 'Todos', sent: 'Enviados', received: 'Recibidos' },
+    pause: 'Pausa',
+    clear: 'Vaciar',
+    download: 'Descargar',
+    copy: 'Copiar',
+    copied: 'Copiado',
+    count: (rows, all) => (rows < all ? `Los últimos ${rows} de ${all}` : `${all} mensajes`),
   },
 
   about: {
