@@ -63,8 +63,8 @@ export async function pair(page, speaker, role = 'admin') {
 }
 
 /** Waits until `what` holds. */
-export async function until(what, words) {
-  for (const end = Date.now() + SOON; !(await what()); await sleep(50)) {
+export async function until(what, words, limit = SOON) {
+  for (const end = Date.now() + limit; !(await what()); await sleep(50)) {
     assert.ok(Date.now() < end, words);
   }
 }

@@ -43,6 +43,9 @@ test('pairing: short, closed, wrong, right; a reload is not asked again', LIMIT,
   assert.equal(await page.locator('html').getAttribute('lang'), 'de');
   await axe(page, 'pairing with an error');
   await shot(page, 'pair-error');
+  // Interrupted before the code was typed whole: the code is still good.
+  await code.fill(right.slice(0, 3));
+  await page.reload();
   await code.fill(right);
   await page.keyboard.press('Enter');
   await page.locator('.badge.live').waitFor();
@@ -248,6 +251,32 @@ test('reload, a daemon that starts anew, no network: it says so and comes back',
   await clean({ away: true });
 });
 
+test('a frozen tab is let go within 20 s and comes back by itself', LIMIT, async (t) => {
+  const own = await Speaker.start();
+  t.after(() => own.end());
+  const { open, clean, context } = await visitor(browser, own, { viewport: PHONE });
+  const page = await open();
+  await pair(page, own);
+  const live = async () => {
+    const metrics = await (await fetch(`${own.url}metrics`)).text();
+    return Number(metrics.match(/^grok_speaker_panel_clients (\d+)/m)[1]);
+  };
+  await until(async () => (await live()) === 1, 'one panel is live');
+  const tools = await context.newCDPSession(page);
+  // The next line of script stops, as in a tab that the browser has put to sleep.
+  await tools.send('Debugger.enable');
+  await tools.send('Debugger.pause');
+  const start = Date.now();
+  await until(async () => (await live()) === 0, 'the frozen panel is still held', 20_000);
+  console.log(`a frozen tab was let go after ${((Date.now() - start) / 1000).toFixed(1)} s`);
+  await tools.send('Debugger.resume');
+  await until(async () => (await live()) === 1, 'it did not come back');
+  await page.locator('.badge.live').waitFor();
+  await say(page, QUESTION);
+  await page.locator('.line.assistant', { hasText: 'You wrote' }).waitFor();
+  await clean({ away: true });
+});
+
 test('the inspector: both ways, without sound or key; filter, search, pause, download', LIMIT, async () => {
   const { open, clean, frames } = await visitor(browser, speaker);
   const page = await open();
@@ -258,7 +287,8 @@ test('the inspector: both ways, without sound or key; filter, search, pause, dow
   const other = await visitor(browser, speaker);
   const theirs = await other.open();
   await pair(theirs, speaker);
-  await say(theirs, QUESTION);
+  // Words nobody has said before: a new session is told the old ones once more.
+  await say(theirs, 'Do you see me?');
   await until(async () => (await types()).includes('response.output_audio.delta'), 'no sound received');
   await until(async () => (await types()).includes('response.done'), 'no end of the reply');
   const events = frames.filter((frame) => typeof frame === 'string' && frame.includes('grok-voice:event'));
@@ -268,10 +298,10 @@ test('the inspector: both ways, without sound or key; filter, search, pause, dow
 
   await page.getByRole('button', { name: 'Sent', exact: true }).click();
   await until(async () => (await types()).every((type) => !type.startsWith('response.output')), 'not filtered');
-  await page.getByLabel('Search').fill(QUESTION.toUpperCase());
+  await page.getByLabel('Search').fill('DO YOU SEE ME');
   await until(async () => (await types()).length === 1, 'one message has the words');
   await page.locator('.row').click();
-  assert.match(await page.locator('.json pre').textContent(), /Good evening/);
+  assert.match(await page.locator('.json pre').textContent(), /Do you see me/);
   await page.getByLabel('Search').fill('no such thing');
   await page.getByText('Nothing matches').waitFor();
   await page.getByLabel('Search').fill('');

@@ -18,6 +18,11 @@ const HOLD_TICKS = 20;
 /** Numbers change this often, or nobody could read them. */
 const READ_TICKS = 5;
 
+/** Part of a meter's length, 0..1. */
+export function length(db: number): number {
+  return Math.min(1, Math.max(0, 1 - db / FLOOR_DB));
+}
+
 function Meter(props: { label: string; side: 'mic' | 'speaker'; off?: boolean }) {
   const bar = useRef<HTMLElement>(null);
   const peak = useRef<HTMLElement>(null);
@@ -29,14 +34,13 @@ function Meter(props: { label: string; side: 'mic' | 'speaker'; off?: boolean })
     const now = tick.value;
     const m = seen.current;
     const db = now ? (side === 'mic' ? now.mic_dbfs : now.speaker_dbfs) : -99;
-    const part = Math.min(1, Math.max(0, 1 - db / FLOOR_DB));
+    const part = length(db);
     m.shown = now ? Math.max(part, m.shown - FALL) : 0;
     m.held = part >= m.top ? HOLD_TICKS : m.held - 1;
     m.top = m.held === HOLD_TICKS ? part : m.held > 0 ? m.top : Math.max(m.shown, m.top - FALL);
     if (!now) m.top = m.held = 0;
     if (bar.current) bar.current.style.transform = `scaleX(${m.shown.toFixed(3)})`;
     if (peak.current) peak.current.style.left = `${(m.top * 100).toFixed(1)}%`;
-    document.documentElement.style.setProperty(`--${side}`, m.shown.toFixed(2));
     if (db >= CLIP_DB) m.clipped = performance.now();
     m.loudest = Math.max(m.loudest, db);
     if (++m.count % READ_TICKS === 0 || !now) {

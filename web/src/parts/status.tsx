@@ -1,11 +1,12 @@
 // What the speaker does, in words and colour, and whether this page still hears it.
 
-import { useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useSignal, useSignalEffect } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
 import { connect } from '../link/socket';
-import { lastHeard, link, retryAt, state } from '../store';
+import { lastHeard, link, retryAt, state, tick } from '../store';
 import { clockTime, t } from '../words';
 import { Wave } from './icons';
+import { length } from './meters';
 
 /** Shorter gaps are not worth alarming anybody. */
 const ALARM_MS = 5000;
@@ -40,14 +41,29 @@ function words(): [string, string] {
   return known ? (t().states[known.state] ?? [known.state, '']) : ['…', ''];
 }
 
+/** Grows with the voice that counts at the moment. */
+function Orb() {
+  const orb = useRef<HTMLSpanElement>(null);
+  useSignalEffect(() => {
+    const now = tick.value;
+    const name = state.value?.state;
+    const mine = name === 'listening' || name === 'lingering' ? now?.mic_dbfs : undefined;
+    const level = name === 'speaking' ? now?.speaker_dbfs : mine;
+    orb.current?.style.setProperty('--level', level === undefined ? '0' : length(level).toFixed(2));
+  });
+  return (
+    <span class="orb" ref={orb}>
+      <Wave />
+    </span>
+  );
+}
+
 export function Status() {
   const first = link.value === 'connecting' && !lastHeard.value;
   const [word, detail] = first ? [t().connecting, ''] : words();
   return (
     <div class="status">
-      <span class="orb">
-        <Wave />
-      </span>
+      <Orb />
       <div class="state" role="status">
         <h1>{word}</h1>
         <p>{detail}</p>
