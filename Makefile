@@ -2,7 +2,7 @@
 CARGO := .ci/cargo
 TARGET ?= aarch64-unknown-linux-gnu
 
-.PHONY: help demo test check deny golden bench speech cross cross-container device-test ci
+.PHONY: help demo test check deny golden bench speech web web-test cross cross-container device-test ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -52,6 +52,14 @@ $(BRIDGE)/node_modules: $(BRIDGE)/package-lock.json
 speech: ## make the speech in tests/speech anew
 	.ci/setup speech
 	tests/speech/make.sh
+
+web: ## build the panel's page anew: web/dist
+	.ci/setup browser
+	.ci/web build
+
+web-test: ## the panel's page in Chromium, against the program; pictures in target/panel
+	.ci/setup build browser
+	.ci/web test
 
 cross: ## build for a board: TARGET=aarch64-unknown-linux-gnu or armv7-unknown-linux-gnueabihf
 	.ci/cross $(TARGET)

@@ -262,6 +262,7 @@ fn account(turns: Option<u32>) -> Onlooker {
             Event::Transcript(_)
             | Event::Notice(_)
             | Event::Audio(_)
+            | Event::Traffic(_)
             | Event::Tick(_)
             | Event::Answer(_) => None,
         };

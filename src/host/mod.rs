@@ -7,6 +7,7 @@ pub mod control;
 pub mod counters;
 pub mod demo;
 pub mod health;
+mod inspect;
 pub mod journal;
 pub mod listen;
 pub mod meter;

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 /// Events under way to the panel: a reply of ten minutes in pieces of 0.5 s would fit. When the
 /// panel is too slow the newest event is dropped and counted; a browser notices the gap by `seq`.
 const EVENTS: usize = 1024;
-/// Meters and sound leave this much room to what must arrive.
+/// Meters, sound and what is inspected leave this much room to what must arrive.
 const RESERVE: usize = 512;
 /// Commands under way from all panels together; a full queue is answered `busy` by the panel.
 const REQUESTS: usize = 64;
@@ -116,7 +116,7 @@ impl PanelLine {
     /// Hands an event over, or drops it; never waits.
     pub fn tell(&self, event: Event) {
         let Some(running) = &self.running else { return };
-        let may_be_lost = matches!(event, Event::Tick(_) | Event::Audio(_));
+        let may_be_lost = matches!(event, Event::Tick(_) | Event::Audio(_) | Event::Traffic(_));
         let lost = may_be_lost && running.events.capacity() < RESERVE;
         if lost || running.events.try_send(event).is_err() {
             self.counters.queue_dropped.add("panel", 1);

@@ -16,6 +16,7 @@ use crate::grok::socket::{self, Socket};
 use crate::host::clock::{self, Steps};
 use crate::host::control::{Control, Question, Reply};
 use crate::host::health::Health;
+use crate::host::inspect;
 use crate::host::journal::Journal;
 use crate::host::outlet::Outlet;
 use crate::host::panel::PanelLine;
@@ -27,7 +28,7 @@ use crate::host::telemetry::{self, Telemetry};
 use crate::host::thread::AsyncWait;
 use crate::host::{Bug, FLIGHT, Invitation, key, meter::Meter, panel_url};
 use crate::panel::Trust;
-use crate::panel::event::{Event, Severity};
+use crate::panel::event::{Direction, Event, Severity};
 use crate::panel::trust::Role;
 use anyhow::anyhow;
 use std::collections::VecDeque;
@@ -118,7 +119,10 @@ impl Pump {
             match woken {
                 Woken::Door => self.drain(),
                 Woken::Socket(socket::Event::Link(link)) => self.link(link),
-                Woken::Socket(socket::Event::Message(wire)) => self.handle(Input::Message(wire)),
+                Woken::Socket(socket::Event::Message(wire)) => {
+                    self.inspect(Direction::Received, &wire);
+                    self.handle(Input::Message(wire));
+                }
                 Woken::Panel(request) => self.handle(Input::Panel(request)),
                 Woken::Control(question, reply) => self.answer(question, reply).await,
                 Woken::Deadline => self.handle(Input::Tick),
@@ -189,9 +193,17 @@ impl Pump {
     }
 
     fn transmit(&mut self, wire: Wire) {
+        self.inspect(Direction::Sent, &wire);
         self.tally.sent(&wire);
         if self.socket.send(wire).is_err() {
             self.tally.dropped("socket");
+        }
+    }
+
+    /// Shows a message of the wire to those who look.
+    fn inspect(&self, dir: Direction, wire: &Wire) {
+        if let Some(panel) = self.panel.as_ref().filter(|_| self.trust.is_inspected()) {
+            panel.tell(Event::Traffic(inspect::traffic((self.clock)(), dir, wire)));
         }
     }
 

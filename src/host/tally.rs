@@ -64,7 +64,11 @@ impl Tally {
                 self.counters.mic_dbfs.set(tick.mic_dbfs);
                 self.counters.erle_db.set(tick.erle_db);
             }
-            Event::Transcript(_) | Event::Notice(_) | Event::Audio(_) | Event::Answer(_) => {}
+            Event::Transcript(_)
+            | Event::Notice(_)
+            | Event::Audio(_)
+            | Event::Traffic(_)
+            | Event::Answer(_) => {}
         }
     }
 

@@ -5,7 +5,7 @@
 //! here (audio, oldest dropped) or in the ring of the feed (deltas, never dropped).
 
 use super::ask::{self, Pace, TELLS};
-use super::event::{Answer, ClientId, Refusal, Tick, name};
+use super::event::{Answer, ClientId, Refusal, Tick, Traffic, name};
 use super::feed::{Feed, Next};
 use super::pairing::Visitor;
 use super::trust::Role;
@@ -26,6 +26,9 @@ const POLL_BYTES: usize = 40 * 1024;
 const WS_BYTES: usize = 256 * 1024;
 /// Sound that waits for a slow listener: 43 s at 24 kHz. Then the oldest slices are dropped.
 const AUDIO_BYTES: usize = 2 << 20;
+/// Messages of the wire that wait for a slow reader: some seconds of a lively turn. Then the oldest
+/// are dropped, and their numbers show the gap.
+const TRAFFIC: usize = 500;
 /// Commands that wait for the host: more than the pace lets through in [`ANSWER`].
 const WAITING: usize = 128;
 /// The host answers in milliseconds; a page gives up after 3 s.
@@ -57,6 +60,23 @@ impl Slice {
     }
 }
 
+/// A message of the wire, shared by all who inspect.
+#[derive(Debug, Serialize)]
+pub(super) struct Seen {
+    seq: u64,
+    #[serde(flatten)]
+    traffic: Traffic,
+    #[serde(skip)]
+    size: usize,
+}
+
+impl Seen {
+    pub(super) fn new(seq: u64, traffic: Traffic) -> Self {
+        let size = serde_json::to_vec(&traffic).map_or(0, |json| json.len());
+        Self { seq, traffic, size }
+    }
+}
+
 /// Why a client must go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gone(pub(super) &'static str);
@@ -71,11 +91,14 @@ pub(super) struct Client {
     pub(super) talking: bool,
     /// It hears every reply.
     pub(super) listening: bool,
+    /// It sees the messages of the wire.
+    pub(super) inspecting: bool,
     socket: SocketRef,
     /// Number of the last delta it was given.
     cursor: u64,
     audio: VecDeque<Arc<Slice>>,
     audio_bytes: usize,
+    traffic: VecDeque<Arc<Seen>>,
     packets: usize,
     bytes: usize,
     waiting: BTreeMap<u64, (Moment, AckSender)>,
@@ -107,10 +130,12 @@ impl Client {
             pace: Pace::new(now),
             talking: false,
             listening: false,
+            inspecting: false,
             socket,
             cursor,
             audio: VecDeque::new(),
             audio_bytes: 0,
+            traffic: VecDeque::new(),
             packets: PACKETS,
             bytes: POLL_BYTES,
             waiting: BTreeMap::new(),
@@ -156,6 +181,14 @@ impl Client {
             self.audio_bytes -= slice.pcm.0.len();
             self.audio.pop_front();
         }
+        while self.packets > 0 {
+            let Some(seen) = self.traffic.front().cloned() else { break };
+            if self.bytes < seen.size || !self.emit(name::EVENT, &*seen)? {
+                break;
+            }
+            self.bytes -= seen.size;
+            self.traffic.pop_front();
+        }
         Ok(())
     }
 
@@ -183,6 +216,20 @@ impl Client {
             let Some(lost) = self.audio.pop_front() else { break };
             self.audio_bytes -= lost.pcm.0.len();
         }
+    }
+
+    /// Queues a message of the wire.
+    pub(super) fn see(&mut self, seen: &Arc<Seen>) {
+        if self.traffic.len() == TRAFFIC {
+            self.traffic.pop_front();
+        }
+        self.traffic.push_back(seen.clone());
+    }
+
+    /// Sees the messages of the wire from now on, or no more.
+    pub(super) fn inspect(&mut self, on: bool) {
+        self.inspecting = on;
+        self.traffic.clear();
     }
 
     /// A reply was cut off: what has not left yet is not heard any more.

@@ -33,6 +33,8 @@ pub mod name {
     pub const AUDIO: &str = "grok-voice:audio";
     /// Meters; the only volatile event, because a connection has one volatile slot.
     pub const TICK: &str = "grok-voice:tick";
+    /// A message between the speaker and the service.
+    pub const EVENT: &str = "grok-voice:event";
     /// A finished turn.
     pub const TURN: &str = "grok-voice:turn";
     /// What a person should know.
@@ -223,6 +225,29 @@ impl std::fmt::Debug for Audio {
     }
 }
 
+/// Which way a message of the wire went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// To the service.
+    Sent,
+    /// From it.
+    Received,
+}
+
+/// A message between the speaker and the service, without its sound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Seconds since the daemon began.
+    pub t: f64,
+    /// Which way.
+    pub dir: Direction,
+    /// What kind, as the service names it.
+    pub r#type: String,
+    /// The message.
+    pub event: serde_json::Value,
+}
+
 /// What the speaker tells its panels. The panel room numbers them (`seq`) and keeps them for replay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -237,6 +262,8 @@ pub enum Event {
     Notice(Notice),
     /// A slice of a reply.
     Audio(Audio),
+    /// A message of the wire; only while somebody inspects.
+    Traffic(Traffic),
     /// Meters.
     Tick(Tick),
     /// Answer to a command.

@@ -19,6 +19,9 @@ pub const LINES: usize = 50;
 /// Turns in a snapshot.
 pub const TURNS: usize = 20;
 
+/// Notices in a snapshot: what the state complains of is among them, with what can be done.
+pub const NOTICES: usize = 10;
+
 /// A numbered change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delta {
@@ -52,6 +55,8 @@ pub struct Snapshot<'a> {
     transcript: Option<&'a VecDeque<Transcript>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     turns: Option<&'a VecDeque<Turn>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notices: Option<&'a VecDeque<Notice>>,
 }
 
 /// The memory of the panel.
@@ -63,6 +68,7 @@ pub struct Feed {
     state: Option<State>,
     transcript: VecDeque<Transcript>,
     turns: VecDeque<Turn>,
+    notices: VecDeque<Notice>,
 }
 
 impl Feed {
@@ -75,6 +81,7 @@ impl Feed {
             state: None,
             transcript: VecDeque::with_capacity(LINES),
             turns: VecDeque::with_capacity(TURNS),
+            notices: VecDeque::with_capacity(NOTICES),
         }
     }
 
@@ -112,8 +119,12 @@ impl Feed {
     }
 
     /// Somebody should know.
-    pub fn notice(&mut self, notice: &Notice) {
-        self.push(name::NOTICE, notice.message.len() + notice.action.len(), notice);
+    pub fn notice(&mut self, notice: Notice) {
+        self.push(name::NOTICE, notice.message.len() + notice.action.len(), &notice);
+        if self.notices.len() == NOTICES {
+            self.notices.pop_front();
+        }
+        self.notices.push_back(notice);
     }
 
     fn push(&mut self, event: &'static str, text: usize, body: &impl Serialize) {
@@ -149,13 +160,14 @@ impl Feed {
             state: self.state.as_ref().filter(|_| may(name::STATE)),
             transcript: may(name::TRANSCRIPT).then_some(&self.transcript),
             turns: may(name::TURN).then_some(&self.turns),
+            notices: may(name::NOTICE).then_some(&self.notices),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::Speaker;
+    use super::super::event::{Severity, Speaker};
     use super::*;
 
     fn line(item: &str, text: &str) -> Transcript {
@@ -227,7 +239,17 @@ mod tests {
             feed.transcript(line(&format!("i{n}"), "to"));
             feed.transcript(line(&format!("i{n}"), "told"));
         }
+        for n in 0..NOTICES + 2 {
+            feed.notice(Notice {
+                level: Severity::Warn,
+                code: format!("n{n}"),
+                message: String::new(),
+                action: String::new(),
+            });
+        }
         let seen = serde_json::to_value(feed.snapshot(Role::Controller)).unwrap();
+        let notices = seen["notices"].as_array().unwrap();
+        assert_eq!((notices.len(), &notices[0]["code"]), (NOTICES, &"n2".into()));
         let lines = seen["transcript"].as_array().unwrap();
         assert_eq!(lines.len(), LINES);
         assert!(lines.iter().all(|line| line["text"] == "told"));

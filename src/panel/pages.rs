@@ -139,7 +139,12 @@ async fn pair(State(sources): State<Sources>, body: Body) -> Response {
         }
         Err(denied) => {
             log::warn!("pairing refused: {denied}");
-            refuse(StatusCode::FORBIDDEN, &denied.to_string())
+            let body = json!({
+                "error": denied.to_string(),
+                "code": denied.word(),
+                "left": denied.left(),
+            });
+            (StatusCode::FORBIDDEN, no_store, Json(body)).into_response()
         }
     }
 }

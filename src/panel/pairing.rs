@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
@@ -34,6 +34,7 @@ struct Inner {
     wall: Wall,
     set_aside: Option<String>,
     clients: AtomicUsize,
+    inspected: AtomicBool,
     next_client: AtomicU64,
     panics: AtomicUsize,
 }
@@ -89,6 +90,7 @@ impl Trust {
             wall,
             set_aside,
             clients: AtomicUsize::new(0),
+            inspected: AtomicBool::new(false),
             next_client: AtomicU64::new(1),
             panics: AtomicUsize::new(0),
         }));
@@ -118,6 +120,11 @@ impl Trust {
         self.0.clients.load(Ordering::Relaxed)
     }
 
+    /// Whether a panel wants to see the messages of the wire.
+    pub fn is_inspected(&self) -> bool {
+        self.0.inspected.load(Ordering::Relaxed)
+    }
+
     /// Paired clients, live or not.
     pub fn paired(&self) -> usize {
         self.ledger().sessions().len()
@@ -130,6 +137,10 @@ impl Trust {
 
     pub(super) fn count_clients(&self, live: usize) {
         self.0.clients.store(live, Ordering::Relaxed);
+    }
+
+    pub(super) fn inspect(&self, on: bool) {
+        self.0.inspected.store(on, Ordering::Relaxed);
     }
 
     /// A number for a panel, never used twice in one run, even when the panel is started anew.

@@ -2,7 +2,7 @@
 //! one go under one lock, on one thread; nothing waits for a peer.
 
 use super::ask::{self, Ask, Verdict};
-use super::client::{Client, Gone, Slice, reply};
+use super::client::{Client, Gone, Seen, Slice, reply};
 use super::event::{Answer, Audio, ClientId, Command, Event, Request};
 use super::feed::Feed;
 use super::pairing::{self, Trust, Visitor};
@@ -59,6 +59,7 @@ struct State {
     links: BTreeMap<String, Link>,
     next_request: u64,
     next_slice: u64,
+    next_traffic: u64,
     owed: Vec<Request>,
 }
 
@@ -96,6 +97,7 @@ impl Hub {
             links: BTreeMap::new(),
             next_request: 1,
             next_slice: 1,
+            next_traffic: 1,
             owed: Vec::new(),
         });
         Arc::new(Self { state, trust, clock, requests, build, max_per_session })
@@ -166,7 +168,7 @@ impl Hub {
             }
             Err(gone) => log::debug!(client = id.0; "panel left: {}", gone.0),
         }
-        self.trust.count_clients(state.clients.len());
+        self.count(&state);
     }
 
     /// Registers what a socket may say.
@@ -209,6 +211,11 @@ impl Hub {
                 client.listening = on;
                 reply(ack, seq, Ok(()));
             }
+            Ok(Ask::Inspect { on }) => {
+                client.inspect(on);
+                reply(ack, seq, Ok(()));
+                self.count(&state);
+            }
             Ok(Ask::Command(command)) => self.forward(&mut state, id, command, ack),
         }
     }
@@ -230,6 +237,12 @@ impl Hub {
         if self.requests.try_send(request).is_err() {
             asker.answer(seq, Answer { client, id, result: busy() });
         }
+    }
+
+    /// Tells the host for whom it works.
+    fn count(&self, state: &State) {
+        self.trust.count_clients(state.clients.len());
+        self.trust.inspect(state.clients.values().any(|client| client.inspecting));
     }
 
     fn unknown(&self, id: ClientId, event: &str, ack: AckSender) {
@@ -269,7 +282,7 @@ impl Hub {
             link.end = Some((self.clock)() + GRACE);
         }
         client.leave();
-        self.trust.count_clients(state.clients.len());
+        self.count(state);
     }
 
     /// Sends what the host had no room for.
@@ -295,8 +308,14 @@ impl Hub {
                 state.feed.transcript(line);
             }
             Event::Turn(turn) => state.feed.turn(turn),
-            Event::Notice(notice) => state.feed.notice(&notice),
+            Event::Notice(notice) => state.feed.notice(notice),
             Event::Audio(audio) => state.sound(&audio),
+            Event::Traffic(traffic) => {
+                let seen = Arc::new(Seen::new(state.next_traffic, traffic));
+                state.next_traffic += 1;
+                let inspecting = state.clients.values_mut().filter(|c| c.inspecting);
+                inspecting.for_each(|client| client.see(&seen));
+            }
             Event::Tick(tick) => {
                 let seq = state.feed.seq();
                 return state.clients.values().for_each(|client| client.tick(seq, &tick));

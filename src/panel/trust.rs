@@ -174,6 +174,25 @@ pub enum Denied {
     Lost,
 }
 
+impl Denied {
+    /// For programs, and for pages in another language.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Wrong { .. } => "wrong",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Wrong codes the window will still stand.
+    pub const fn left(self) -> u32 {
+        match self {
+            Self::Wrong { left } => left,
+            Self::Closed | Self::Lost => 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Window {
     code: Code,

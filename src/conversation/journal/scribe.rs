@@ -234,6 +234,6 @@ fn published(event: &Event) -> Option<String> {
             Ok(()) => "answer ok".to_owned(),
             Err(refusal) => format!("answer {}", refusal.code),
         },
-        Event::State(_) | Event::Audio(_) | Event::Tick(_) => return None,
+        Event::State(_) | Event::Audio(_) | Event::Traffic(_) | Event::Tick(_) => return None,
     })
 }

@@ -5,7 +5,8 @@ use grok_speaker::base::event::{Scene, Tag};
 use grok_speaker::base::unit::{Rate, Volume};
 use grok_speaker::panel::ask::ASKS;
 use grok_speaker::panel::event::{
-    Answer, Audio, ClientId, Command, Event, Refusal, Speaker, State, Tick, Transcript, Turn,
+    Answer, Audio, ClientId, Command, Direction, Event, Refusal, Speaker, State, Tick, Traffic,
+    Transcript, Turn,
 };
 use grok_speaker::panel::trust::Role;
 use serde_json::{Value, json};
@@ -348,4 +349,46 @@ async fn an_interrupted_reply_leaves_nothing_in_the_queue() {
         slices += 1;
     }
     assert!(slices <= 32, "{slices} slices of the old reply");
+}
+
+#[tokio::test]
+async fn messages_of_the_wire_reach_only_those_who_inspect() {
+    let traffic = |n: u32| {
+        let event = json!({"type": "x", "n": n});
+        Event::Traffic(Traffic { t: 1.5, dir: Direction::Sent, r#type: "x".into(), event })
+    };
+    let desk = Desk::start();
+    desk.tell(state(1)).await;
+    let mut viewer = desk.panel(Role::Viewer).await;
+    let mut other = desk.panel(Role::Admin).await;
+    let mut inspector = desk.panel(Role::Controller).await;
+    for panel in [&mut viewer, &mut other, &mut inspector] {
+        panel.wait("grok-voice:hello").await;
+    }
+    let refused = viewer.ask("grok-voice:inspect", json!({"on": true})).await;
+    assert_eq!((&refused["code"], desk.trust.is_inspected()), (&json!("forbidden"), false));
+    assert_eq!(inspector.ask("grok-voice:inspect", json!({"on": true})).await["ok"], true);
+    assert!(desk.trust.is_inspected());
+    desk.tell(traffic(1)).await;
+    desk.tell(traffic(2)).await;
+    let first = inspector.wait("grok-voice:event").await.body;
+    let second = inspector.wait("grok-voice:event").await.body;
+    assert_eq!((&first["t"], &first["dir"]), (&json!(1.5), &json!("sent")));
+    assert_eq!((&first["type"], &first["event"]), (&json!("x"), &json!({"type": "x", "n": 1})));
+    assert_eq!(second["seq"].as_u64().unwrap(), first["seq"].as_u64().unwrap() + 1);
+    desk.tell(state(2)).await;
+    for panel in [&mut viewer, &mut other] {
+        assert_eq!(panel.heard().await.unwrap().event, "grok-voice:state");
+    }
+    inspector.wait("grok-voice:state").await;
+    inspector.ask("grok-voice:inspect", json!({"on": false})).await;
+    assert!(!desk.trust.is_inspected());
+    desk.tell(traffic(3)).await;
+    desk.tell(state(3)).await;
+    assert_eq!(inspector.heard().await.unwrap().event, "grok-voice:state");
+    // Whoever leaves does not inspect any more.
+    inspector.ask("grok-voice:inspect", json!({"on": true})).await;
+    drop(inspector);
+    desk.live(2, SOON).await;
+    assert!(!desk.trust.is_inspected());
 }

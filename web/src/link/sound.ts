@@ -1,7 +1,7 @@
 // Plays the slices of replies through Web Audio. They come faster than they play, so each is put
 // behind the one before; an interrupted reply is taken back.
 
-import type { Slice } from './words';
+import type { Slice } from './events';
 
 /** Seconds before the first slice of a reply, against uneven arrival. */
 const LEAD = 0.1;

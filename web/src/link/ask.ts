@@ -1,0 +1,65 @@
+// What a person asks of the speaker. Every wish is answered, or the page says that it was not.
+
+import * as store from '../store';
+import { t } from '../words';
+import type { Answer } from './events';
+import { socket, sound } from './socket';
+
+/** A command is answered within this, or the page says so. */
+const ANSWER_MS = 3000;
+
+function mark(event: string, on: boolean): void {
+  const next = new Set(store.pending.value);
+  if (on) next.add(event);
+  else next.delete(event);
+  store.pending.value = next;
+}
+
+function refuse(code: string, message: string): void {
+  store.putMessage({ level: 'error', code, message, action: '' });
+}
+
+/** The number of the answer, or null when it was not done. */
+export async function ask(event: string, payload: object): Promise<number | null> {
+  if (!socket.connected) {
+    refuse('unreachable', t().refusals.unreachable!);
+    return null;
+  }
+  mark(event, true);
+  try {
+    const answer: Answer = await socket
+      .timeout(ANSWER_MS)
+      .emitWithAck(`grok-voice:${event}`, payload);
+    if (answer.ok) return answer.seq;
+    refuse(answer.code, t().refusals[answer.code] ?? answer.message);
+  } catch {
+    refuse('unreachable', t().refusals.unreachable!);
+  } finally {
+    mark(event, false);
+  }
+  return null;
+}
+
+export function stop(): void {
+  sound.flush();
+  void ask('stop', {});
+}
+
+export function mute(): void {
+  void ask('mute', { on: !store.state.value?.muted });
+}
+
+export async function talk(on: boolean): Promise<void> {
+  if (store.talking.value === on) return;
+  store.talking.value = on;
+  const done = await ask('talk', { on });
+  if (on && done === null) store.talking.value = false;
+}
+
+/** Hears every reply here, as far as the role allows; the reply to a typed turn comes anyway. */
+export function hear(on: boolean): void {
+  if (on) sound.start();
+  else sound.stop();
+  store.audible.value = on;
+  if (store.role.value === 'admin') void ask('listen', { on });
+}

@@ -1,0 +1,77 @@
+// The speaker's events, as the contract has them.
+
+export type Role = 'viewer' | 'controller' | 'admin';
+
+export interface Session {
+  role: Role;
+  csrf: string;
+}
+
+export interface State {
+  seq: number;
+  state: string;
+  volume: number;
+  muted: boolean;
+  online: boolean;
+  mode: string;
+  voice: string;
+  model: string;
+  trouble: string;
+}
+
+export interface Line {
+  seq?: number;
+  item: string;
+  role: 'user' | 'assistant';
+  text: string;
+  final: boolean;
+  interrupted: boolean;
+}
+
+export interface Turn {
+  turn: number;
+  marks: Record<string, number>;
+  cost: number;
+  reason: string;
+}
+
+export interface Hello {
+  build: string;
+  role: Role;
+  seq: number;
+  snapshot: Partial<State> & { transcript?: Line[]; turns?: Turn[]; notices?: Notice[] };
+}
+
+export interface Slice {
+  item: string;
+  seq: number;
+  rate: number;
+  pcm: ArrayBuffer;
+}
+
+export interface Tick {
+  t: number;
+  mic_dbfs: number;
+  speaker_dbfs: number;
+  speech: number;
+  erle_db: number;
+}
+
+export interface Notice {
+  seq?: number;
+  level: 'info' | 'warn' | 'error';
+  code: string;
+  message: string;
+  action: string;
+}
+
+/** A message between the speaker and the service. */
+export interface Traffic {
+  seq: number;
+  t: number;
+  dir: 'sent' | 'received';
+  type: string;
+  event: unknown;
+}
+
+export type Answer = { ok: true; seq: number } | { ok: false; code: string; message: string };

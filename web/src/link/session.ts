@@ -1,0 +1,77 @@
+// Who this browser is to the speaker. The cookie itself cannot be read by a page, so a mark beside
+// it says whether asking is worth a request.
+
+import type { Session } from './events';
+
+const MARK = 'grok-speaker.paired';
+/** A speaker in the same house answers sooner, or not at all. */
+const ANSWER_MS = 4000;
+
+function mark(paired: boolean): void {
+  try {
+    if (paired) localStorage.setItem(MARK, '1');
+    else localStorage.removeItem(MARK);
+  } catch {
+    // Without storage the speaker is asked every time.
+  }
+}
+
+function isMarked(): boolean {
+  try {
+    return localStorage.getItem(MARK) !== null;
+  } catch {
+    return true;
+  }
+}
+
+async function request(path: string, init: RequestInit): Promise<Response> {
+  const limit = new AbortController();
+  const timer = window.setTimeout(() => limit.abort(), ANSWER_MS);
+  try {
+    return await fetch(path, { ...init, signal: limit.signal });
+  } finally {
+    window.clearTimeout(timer);
+  }
+}
+
+/** The session, or null when this browser must pair. Throws when nobody answers. */
+export async function whoAmI(): Promise<Session | null> {
+  if (!isMarked()) return null;
+  const response = await request('/api/session', {});
+  if (response.ok) return (await response.json()) as Session;
+  if (response.status !== 401) throw new Error(`status ${response.status}`);
+  mark(false);
+  return null;
+}
+
+export interface Denied {
+  code: 'closed' | 'wrong' | 'lost' | 'other';
+  left?: number;
+  error: string;
+}
+
+export async function pair(code: string, name: string): Promise<Session | Denied> {
+  const response = await request('/api/pair', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ code, name }),
+  });
+  const answer = (await response.json()) as Session & Denied;
+  if (!response.ok) return { ...answer, code: answer.code ?? 'other' };
+  mark(true);
+  return answer;
+}
+
+/** A name for this browser that its owner will know again. */
+export function deviceName(): string {
+  const agent = navigator.userAgent;
+  const known: [RegExp, string][] = [
+    [/iPhone/, 'iPhone'],
+    [/iPad/, 'iPad'],
+    [/Android/, 'Android'],
+    [/Windows/, 'Windows'],
+    [/Mac OS/, 'Mac'],
+    [/Linux/, 'Linux'],
+  ];
+  return known.find(([pattern]) => pattern.test(agent))?.[1] ?? 'Browser';
+}

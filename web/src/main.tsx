@@ -1,0 +1,13 @@
+import './style/base.css';
+import './style/pair.css';
+import './style/shell.css';
+import './style/talk.css';
+import './style/turns.css';
+import './style/inspect.css';
+import { render } from 'preact';
+import { App } from './app';
+import { connect } from './link/socket';
+import './parts/tab';
+
+render(<App />, document.getElementById('app')!);
+void connect();

@@ -1,0 +1,66 @@
+import type { ComponentChildren } from 'preact';
+import { Language } from '../parts/language';
+import { build, link, role, state, transport } from '../store';
+import { t } from '../words';
+
+function Fact(props: { name: string; children: ComponentChildren }) {
+  return (
+    <div>
+      <dt>{props.name}</dt>
+      <dd>{props.children}</dd>
+    </div>
+  );
+}
+
+/** Runtime parts of the page, with their licences. */
+const MADE_WITH = [
+  ['Preact', 'MIT'],
+  ['Preact Signals', 'MIT'],
+  ['socket.io-client', 'MIT'],
+];
+
+export function About() {
+  const words = t().about;
+  const now = state.value;
+  const secure = location.protocol === 'https:' ? words.encrypted : words.plain;
+  return (
+    <section class="page" tabIndex={0} aria-label={words.title}>
+      <h2>{words.title}</h2>
+      <h3 id="about-language">{t().language}</h3>
+      <Language />
+      {now && (
+        <>
+          <h3>{words.device}</h3>
+          <dl class="facts">
+            <Fact name={words.version}>grok-speaker {build.value}</Fact>
+            <Fact name={words.service}>{now.online ? words.connected : words.notConnected}</Fact>
+            <Fact name={words.mode}>{words.modes[now.mode] ?? now.mode}</Fact>
+            <Fact name={words.voice}>{now.voice}</Fact>
+            <Fact name={words.model}>{now.model}</Fact>
+          </dl>
+        </>
+      )}
+      <h3>{words.browser}</h3>
+      <dl class="facts">
+        <Fact name={words.role}>{words.roles[role.value]}</Fact>
+        {link.value === 'live' && (
+          <Fact name={words.link}>
+            {words.links[transport.value] ?? transport.value}, {secure}
+          </Fact>
+        )}
+      </dl>
+      <h3>{words.more}</h3>
+      <p class="soft">{words.moreHint}</p>
+      <p class="commands">
+        <code>grok-speaker pair</code> <code>{location.origin}</code>
+      </p>
+      <h3>{words.licences}</h3>
+      <dl class="facts">
+        <Fact name="grok-speaker">MIT / Apache-2.0</Fact>
+        {MADE_WITH.map(([name, licence]) => (
+          <Fact name={name!}>{licence}</Fact>
+        ))}
+      </dl>
+    </section>
+  );
+}

@@ -1,0 +1,110 @@
+// The real program on loopback, beside the stand-in of the voice service.
+
+import { spawn, execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+export const ROOT = new URL('../..', import.meta.url).pathname;
+const PROGRAM = process.env.SPEAKER ?? join(ROOT, 'target/debug/grok-speaker');
+const START_MS = 15_000;
+
+export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+function start(args, env = {}) {
+  const child = spawn(PROGRAM, args, {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child.said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (data) => (child.said += data));
+  }
+  return child;
+}
+
+async function says(child, words) {
+  for (const end = Date.now() + START_MS; !child.said.includes(words); await sleep(20)) {
+    if (Date.now() > end || child.exitCode !== null) throw new Error(`not up: ${child.said}`);
+  }
+}
+
+async function end(child) {
+  if (!child || child.exitCode !== null) return;
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+}
+
+export class Speaker {
+  static async start({ mic, sets = [], service = true, said = [], key = 'k' } = {}) {
+    const it = new Speaker();
+    it.folder = mkdtempSync(join(tmpdir(), 'panel-page-'));
+    it.servicePort = await freePort();
+    it.port = await freePort();
+    it.url = `http://127.0.0.1:${it.port}/`;
+    it.heard = join(it.folder, 'speaker.wav');
+    it.said = said;
+    it.key = key;
+    it.sets = [
+      'turn.mode=open',
+      `audio.input=${mic ? `file:${mic}` : 'null'}`,
+      `audio.output=file:${it.heard}`,
+      `grok.url=ws://127.0.0.1:${it.servicePort}/v1/realtime`,
+      `panel.listen=127.0.0.1:${it.port}`,
+      `state.directory=${it.folder}`,
+      `control.socket=${join(it.folder, 'control.sock')}`,
+      ...sets,
+    ];
+    if (service) await it.serve();
+    await it.run();
+    return it;
+  }
+
+  /** The stand-in. */
+  async serve() {
+    const said = this.said.flatMap((text) => ['--transcript', text]);
+    this.service = start(['standin', '--listen', `127.0.0.1:${this.servicePort}`, ...said]);
+    await says(this.service, 'ws://');
+  }
+
+  endService() {
+    return end(this.service);
+  }
+
+  /** The daemon. */
+  async run() {
+    const sets = this.sets.flatMap((set) => ['--set', set]);
+    const key = this.key ? { XAI_API_KEY: this.key } : {};
+    this.daemon = start(['run', '--config', '/dev/null', ...sets], key);
+    await says(this.daemon, 'panel is up');
+  }
+
+  endDaemon() {
+    return end(this.daemon);
+  }
+
+  async code(role = 'admin') {
+    const socket = `control.socket=${join(this.folder, 'control.sock')}`;
+    const { stdout } = await promisify(execFile)(PROGRAM, ['pair', '--role', role, '--set', socket]);
+    return stdout.match(/\d{6}/)[0];
+  }
+
+  async end() {
+    await this.endDaemon();
+    await this.endService();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
