@@ -33,8 +33,11 @@ const WRONG_STAYS: f32 = 0.93;
 const WRONG_SHARE: f32 = 0.3;
 /// Energy of the estimate below which that says nothing.
 const WRONG_ENERGY: f32 = 0.05;
-/// Blocks between two alarms: the filter needs this long to show what it learned.
+/// Blocks after an alarm without another: the filter needs this long to show what it learned.
 const WRONG_PAUSE: u32 = 30;
+/// The pause doubles up to this, 3 s, while alarms help nothing: where there is no echo, whatever
+/// the filter believes is wrong, and doubt would only make it believe more.
+const WRONG_PAUSE_MAX: u32 = 300;
 
 /// Learns how the room answers, and subtracts it.
 pub(super) struct Filter {
@@ -51,6 +54,7 @@ pub(super) struct Filter {
     left: f32,
     energy: f32,
     pause: u32,
+    next_pause: u32,
     work: [f32; SPAN],
 }
 
@@ -68,6 +72,7 @@ impl Filter {
             left: 0.0,
             energy: 0.0,
             pause: 0,
+            next_pause: WRONG_PAUSE,
             work: [0.0; SPAN],
         };
         filter.doubt_all();
@@ -83,7 +88,8 @@ impl Filter {
         self.first = 0;
         self.near_power = [1e-6; BINS];
         self.before = [0.0; BLOCK];
-        (self.left, self.energy, self.pause) = (0.0, 0.0, 0);
+        (self.left, self.energy) = (0.0, 0.0);
+        (self.pause, self.next_pause) = (0, WRONG_PAUSE);
     }
 
     /// Takes the next block of the reference.
@@ -110,11 +116,13 @@ impl Filter {
         echo.copy_from_slice(&self.work[BLOCK..]);
     }
 
-    /// Learns from what is left of the microphone after `echo` was subtracted.
+    /// Learns from what is left of the microphone after `echo` was subtracted; `useful` says that
+    /// such estimates have of late explained something.
     pub(super) fn learn(
         &mut self,
         error: &[f32; BLOCK],
         echo: &[f32; BLOCK],
+        useful: bool,
         transform: &mut Transform,
     ) {
         self.work[..BLOCK].fill(0.0);
@@ -154,19 +162,23 @@ impl Filter {
             self.work[BLOCK..].fill(0.0);
             transform.forward(&mut self.work, w);
         }
-        self.watch(error, echo);
+        self.watch(error, echo, useful);
     }
 
     /// A wrong filter leaves its own estimate, negated, in the error: then everything is in doubt
     /// again.
-    fn watch(&mut self, error: &[f32; BLOCK], echo: &[f32; BLOCK]) {
+    fn watch(&mut self, error: &[f32; BLOCK], echo: &[f32; BLOCK], useful: bool) {
         let both: f32 = error.iter().zip(echo).map(|(e, y)| e * y).sum();
         let energy: f32 = echo.iter().map(|y| y * y).sum();
         self.left = WRONG_STAYS * self.left - both;
         self.energy = WRONG_STAYS * self.energy + energy;
         self.pause = self.pause.saturating_sub(1);
+        if useful {
+            self.next_pause = WRONG_PAUSE;
+        }
         if self.is_wrong() && self.pause == 0 {
-            self.pause = WRONG_PAUSE;
+            self.pause = self.next_pause;
+            self.next_pause = (2 * self.next_pause).min(WRONG_PAUSE_MAX);
             self.doubt_all();
         }
     }

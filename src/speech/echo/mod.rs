@@ -82,8 +82,9 @@ impl Canceller {
         self.filter.echo(&mut self.transform, &mut echo);
         let error: [f32; BLOCK] = std::array::from_fn(|i| mic[i] - echo[i]);
         self.measure.levels(mic, &echo);
+        let counts = self.measure.echo_counts();
         let mut clean = error;
-        let target = if self.measure.echo_fits() { 1.0 } else { 0.0 };
+        let target = if counts && self.measure.echo_fits() { 1.0 } else { 0.0 };
         let step = (target - self.share) / BLOCK as f32;
         for i in 0..BLOCK {
             self.share += step;
@@ -93,14 +94,13 @@ impl Canceller {
         let audible = power(far) > AUDIBLE;
         self.heard = if audible { 0 } else { self.heard.saturating_add(1) };
         if mic.iter().all(|x| x.abs() < CLIPPED) {
-            self.filter.learn(&error, &echo, &mut self.transform);
+            self.filter.learn(&error, &echo, counts, &mut self.transform);
             if self.heard < LATEST {
                 self.look(mic);
             }
         }
-        self.drift.watch(self.filter.weights(), audible && self.measure.echo_counts());
-        let suppress = self.measure.echo_counts();
-        self.residual.process(&clean, &echo, suppress, &mut self.transform, out);
+        self.drift.watch(self.filter.weights(), audible && counts);
+        self.residual.process(&clean, &echo, counts, &mut self.transform, out);
         self.measure.result(out, audible, self.filter.is_wrong());
     }
 

@@ -15,10 +15,10 @@ const FOLLOW: f32 = 0.03;
 const LOOK: u32 = 10;
 /// Audible blocks needed before the first.
 const HEARD_MIN: u32 = 30;
-/// Mean coherence below which there is no echo to be found: three times that of unrelated sounds.
-const COHERENT: f32 = 0.06;
+/// Mean coherence below which there is no echo to be found: more than two unrelated voices reach.
+const COHERENT: f32 = 0.12;
 /// The best must be this much above the best that is not beside it.
-const CLEAR: f32 = 1.25;
+const CLEAR: f32 = 1.4;
 /// Looks in a row that must agree.
 const AGREE: u32 = 2;
 /// Blocks of the filter in which the echo may begin without a move.

@@ -157,10 +157,10 @@ fn nothing_makes_it_say_what_is_not_a_number() {
         let erle = canceller.process(&mut near, &far);
         assert!(near.0.iter().all(|x| x.is_finite()) && erle.0.is_finite());
     }
-    let far = syllables(1, 200);
+    let far = syllables(1, 400);
     let mic = through(&far, &room(2, 100));
     let out = run(&mut canceller, &mic, &far);
-    let part = seconds(1.5)..out.len();
+    let part = seconds(3.3)..out.len();
     assert!(db(&mic[part.clone()], &out[part]) > 15.0, "it learns again");
 }
 
