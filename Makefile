@@ -2,7 +2,7 @@
 CARGO := .ci/cargo
 TARGET ?= aarch64-unknown-linux-gnu
 
-.PHONY: help demo test check deny golden bench speech cross cross-container device-test ci
+.PHONY: help demo test check deny golden bench acoustic speech cross cross-container device-test ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ golden: ## write the golden files anew; the difference is the review
 bench: ## latency and work on the software card, beside the card alone
 	.ci/setup build test
 	$(CARGO) bench --locked --bench card
+
+acoustic: ## the front end in simulated rooms: every scene, told the delay and not
+	.ci/setup build
+	$(CARGO) bench --locked --bench acoustic
 
 speech: ## make the speech in tests/speech anew
 	.ci/setup speech
