@@ -229,7 +229,7 @@ fn kaiser_low_pass(length: usize, edge: f64, gain: f64) -> Vec<f64> {
 }
 
 /// Modified Bessel function of the first kind, order 0.
-fn bessel(x: f64) -> f64 {
+pub(super) fn bessel(x: f64) -> f64 {
     let (mut sum, mut term) = (1.0, 1.0);
     for k in 1..50 {
         term *= (x / (2.0 * f64::from(k))).powi(2);

@@ -8,6 +8,7 @@ pub mod aec;
 pub mod align;
 pub mod chain;
 mod channel;
+pub mod echo;
 pub mod enhance;
 pub mod highpass;
 pub mod intake;
@@ -20,6 +21,7 @@ use crate::base::event::Near;
 use crate::base::pcm::{BLOCK, Block};
 use crate::base::unit::{Db, Moment};
 use aec::{EchoCanceller, NullCanceller};
+use echo::Canceller;
 use enhance::{NoiseSuppressor, NullSuppressor};
 use std::time::Duration;
 use vad::Vad;
@@ -89,11 +91,16 @@ impl std::fmt::Debug for FrontEnd {
 }
 
 impl FrontEnd {
-    /// A front end that has heard nothing. The levels of [`Options`] choose nothing yet: every
-    /// canceller and suppressor there is does nothing.
-    pub fn new(_options: &Options) -> Self {
+    /// A front end that has heard nothing. There is one canceller, so every level of it but `off`
+    /// is the same; there is no noise suppressor and no gain control, so their levels choose nothing yet.
+    pub fn new(options: &Options) -> Self {
         Self {
-            canceller: Box::new(NullCanceller),
+            canceller: match options.echo_cancellation {
+                Level::Off => Box::new(NullCanceller),
+                Level::Auto | Level::Low | Level::Medium | Level::High => {
+                    Box::new(Canceller::new())
+                }
+            },
             suppressor: Box::new(NullSuppressor),
             vad: Vad::new(),
             wake: Box::new(NullDetector),
@@ -113,7 +120,7 @@ impl FrontEnd {
         let (speech, voice) = self.vad.process(&block, self.playing > 0);
         let wake = self.wake.feed(&block);
         Near {
-            at,
+            at: at.before(self.delay()),
             block,
             speech,
             voice,
@@ -126,7 +133,12 @@ impl FrontEnd {
 
     /// How much later than its input the cleaned sound comes out.
     pub fn delay(&self) -> Duration {
-        Duration::ZERO
+        self.canceller.delay()
+    }
+
+    /// By how much the echo falls behind its reference, as a part of time.
+    pub fn drift(&self) -> f64 {
+        self.canceller.drift()
     }
 
     /// The wake word of the last score.

@@ -1,6 +1,7 @@
 //! The one integration binary.
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
+mod acoustic;
 mod board;
 mod chaos;
 mod config;

@@ -11,7 +11,7 @@ use grok_speaker::base::pcm::from_i16;
 use grok_speaker::base::unit::Rate;
 use grok_speaker::dsp::resample::Resampler;
 use grok_speaker::speech::offline::{End, Line, Sound, run};
-use grok_speaker::speech::{Channel, Options};
+use grok_speaker::speech::{Channel, Level, Options};
 use std::time::Duration;
 
 const SILENCE_BEFORE_S: f64 = 1.0;
@@ -131,7 +131,7 @@ fn the_output_covers_the_recording_and_is_late_by_delay_ms() {
         let seconds = sound.len() as f64 / f64::from(rate) + heard.end.delay.as_secs_f64();
         let out = heard.out.len() as f64 / 16_000.0;
         assert!((seconds..seconds + 0.021).contains(&out), "{rate}: {out} s of {seconds}");
-        assert!(heard.end.delay <= Duration::from_millis(6), "{rate}: {:?}", heard.end.delay);
+        assert!(heard.end.delay <= Duration::from_millis(15), "{rate}: {:?}", heard.end.delay);
     }
 }
 
@@ -142,7 +142,8 @@ fn levels_come_once_a_second() {
         (0..56_000).map(|i| (amplitude * (w * f64::from(i)).sin()) as f32).collect()
     };
     let (mic, far) = (tone(0.5), tone(0.05));
-    let heard = listen(&Options::default(), mono(&mic, 16_000), Some(mono(&far, 16_000)));
+    let options = Options { echo_cancellation: Level::Off, ..Options::default() };
+    let heard = listen(&options, mono(&mic, 16_000), Some(mono(&far, 16_000)));
     let levels: Vec<_> = heard
         .lines
         .iter()

@@ -1,4 +1,5 @@
 //! The simulated world around a conversation, in virtual time. Feature gear: scores, not sound.
+//! Beside it a room for the front end, of sound.
 //!
 //! Never reads a clock or a file: a seed or a script decides everything.
 
@@ -6,7 +7,8 @@ pub mod card;
 pub mod check;
 pub mod event;
 pub mod person;
-
+pub mod room;
+pub mod score;
 pub mod script;
 pub mod seed;
 pub mod service;

@@ -19,6 +19,11 @@ impl Seed {
         z ^ (z >> 31)
     }
 
+    /// Between 0 and 1.
+    pub fn unit(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// From `low` up to and without `high`.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.bits() % (high - low).max(1)

@@ -1,0 +1,93 @@
+//! What the canceller knows about itself.
+
+use super::power;
+use crate::base::pcm::BLOCK;
+use crate::base::unit::Db;
+
+/// Share of the microphone's power the echo estimate must explain, else there is no echo worth
+/// suppressing: 15 dB below.
+const COUNTS: f32 = 0.03;
+/// Rate at which that share follows: 1 s, longer than a filter needs after a change of the path.
+const FOLLOW: f32 = 0.01;
+/// Rate at which the fit of the estimate follows: 200 ms.
+const FIT_FOLLOW: f32 = 0.05;
+/// Part of the estimate that must be found in the microphone, else it is not subtracted: less than
+/// half adds more than it takes away.
+const FITS: f32 = 0.5;
+/// Audible blocks of one measurement: 250 ms.
+const WINDOW: u32 = 25;
+/// Share of what a better measurement found that is believed at once.
+const RISE: f32 = 0.5;
+/// A worse one is believed this much: a person who talks looks like a bad filter.
+const FALL: f32 = 0.03;
+/// The same when the echo estimate stands in the error: that is no person.
+const FALL_WRONG: f32 = 0.5;
+
+/// Levels and the echo attenuation.
+#[derive(Default)]
+pub(super) struct Measure {
+    mic: f32,
+    /// Of the microphone and the estimate, slowly.
+    common: f32,
+    /// The same and the estimate's own power, faster.
+    fit: f32,
+    echo: f32,
+    /// The microphone's power in the present block and the one before.
+    recent: [f32; 2],
+    mic_sum: f32,
+    out_sum: f32,
+    blocks: u32,
+    wrong: bool,
+    erle: f32,
+}
+
+impl Measure {
+    /// Notes a block before it is suppressed.
+    pub(super) fn levels(&mut self, mic: &[f32; BLOCK], echo: &[f32; BLOCK]) {
+        let now = power(mic);
+        let common = mic.iter().zip(echo).map(|(m, y)| m * y).sum::<f32>() / BLOCK as f32;
+        self.mic += FOLLOW * (now - self.mic);
+        self.common += FOLLOW * (common - self.common);
+        self.fit += FIT_FOLLOW * (common - self.fit);
+        self.echo += FIT_FOLLOW * (power(echo) - self.echo);
+        self.recent = [now, self.recent[0]];
+    }
+
+    /// Whether what the estimate explains is worth suppressing.
+    pub(super) fn echo_counts(&self) -> bool {
+        self.common > COUNTS * self.mic
+    }
+
+    /// Whether subtracting the estimate takes more away than it adds.
+    pub(super) fn echo_fits(&self) -> bool {
+        self.fit >= FITS * self.echo
+    }
+
+    /// Notes what came out: the block before.
+    pub(super) fn result(&mut self, out: &[f32; BLOCK], audible: bool, wrong: bool) {
+        self.wrong |= wrong;
+        if !audible {
+            return;
+        }
+        self.mic_sum += self.recent[1];
+        self.out_sum += power(out);
+        self.blocks += 1;
+        if self.blocks < WINDOW {
+            return;
+        }
+        let (mic, out) = (self.mic_sum, self.out_sum);
+        let found = if mic > 0.0 { 10.0 * (mic / out.max(1e-12)).log10() } else { 0.0 };
+        let rate = match () {
+            () if found > self.erle => RISE,
+            () if self.wrong => FALL_WRONG,
+            () => FALL,
+        };
+        self.erle += rate * (found.clamp(0.0, 60.0) - self.erle);
+        (self.mic_sum, self.out_sum, self.blocks, self.wrong) = (0.0, 0.0, 0, false);
+    }
+
+    /// Echo attenuation.
+    pub(super) fn erle(&self) -> Db {
+        Db(self.erle)
+    }
+}
