@@ -226,15 +226,16 @@ fn negotiate(pcm: &PCM, side: Side, name: &str) -> Result<Option<(Rate, u16, Lay
     Ok(Some((Rate(rate), u16::try_from(channels).unwrap_or(1), layout)))
 }
 
-/// When the stream starts and when a wait ends, for so many frames that are read at one go, or that
-/// are queued.
+/// When a wait ends, for so many frames that are read at one go, or that are queued. A speaker starts
+/// with its first period and not with its fill: a plugin keeps the threshold the stream was prepared
+/// with, and after an underrun would wait for ever for a fill that has shrunk since.
 fn soften(card: &Opened, count: usize) -> Result<(), Error> {
     let s = card.pcm.sw_params_current()?;
     let frames = |n: usize| Frames::try_from(n).unwrap_or(Frames::MAX);
     match card.side {
         Side::Capture => s.set_avail_min(frames(count))?,
         Side::Playout => {
-            s.set_start_threshold(frames(count))?;
+            s.set_start_threshold(frames(card.period))?;
             s.set_avail_min(frames(card.buffer + card.period - count))?;
         }
     }
@@ -316,4 +317,21 @@ fn read(card: &Opened, wanted: usize, bytes: &mut [u8]) -> Result<usize, Error> 
 /// Opens a device once and says what it is.
 pub(super) fn probe(device: &Device, side: Side) -> Result<String, CardError> {
     open(device, side).map(|card| card.words())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speaker_starts_with_a_period_whatever_its_fill() {
+        let card = open(&Device::Named("null".into()), Side::Playout).unwrap();
+        for periods in [3, 12, 4] {
+            soften(&card, periods * card.period).unwrap();
+            let set = card.pcm.sw_params_current().unwrap();
+            assert_eq!(set.get_start_threshold().unwrap(), card.period as Frames);
+            let room = card.buffer + card.period - periods * card.period;
+            assert_eq!(set.get_avail_min().unwrap(), room as Frames);
+        }
+    }
 }

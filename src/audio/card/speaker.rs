@@ -10,7 +10,7 @@ use crate::base::event::Side;
 use crate::base::ring::Wait;
 use crate::base::unit::Moment;
 use alsa::Error;
-use alsa::pcm::{Frames, State};
+use alsa::pcm::Frames;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -140,9 +140,6 @@ impl Speaker {
 
     /// Waits until there is room below the fill.
     fn pause(&mut self) -> Result<(), Error> {
-        if self.card.pcm.state() == State::Prepared {
-            self.card.pcm.start()?;
-        }
         // A card wakes us with its period; what wakes earlier (or at once) is waited for by time.
         self.card.pcm.wait(Some(WAIT_MS))?;
         let free = usize::try_from(self.card.pcm.avail_update()?).unwrap_or(0);
