@@ -61,6 +61,21 @@ fn refusals_show_what_the_service_says_but_never_the_key() {
     });
 }
 
+/// What is made of a server that answers so, and then keeps the connection open.
+async fn answered(answer: &str) -> (Trouble, Option<u16>, String) {
+    let (listener, port) = listen().await;
+    let mut socket = plain(port);
+    socket.dial(Dial::default(), key());
+    let far = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_head(&mut stream).await;
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream
+    };
+    let (_held, (trouble, status, _, words)) = tokio::join!(far, failure(&mut socket));
+    (trouble, status, words)
+}
+
 #[test]
 fn what_is_no_websocket_is_said_so() {
     let answers = [
@@ -71,15 +86,7 @@ fn what_is_no_websocket_is_said_so() {
     ];
     for (answer, expected) in answers {
         run(async {
-            let (listener, port) = listen().await;
-            let mut socket = plain(port);
-            socket.dial(Dial::default(), key());
-            let far = async {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                read_head(&mut stream).await;
-                stream.write_all(answer.as_bytes()).await.unwrap();
-            };
-            let ((), (trouble, status, _, words)) = tokio::join!(far, failure(&mut socket));
+            let (trouble, status, words) = answered(answer).await;
             assert_eq!((trouble, status), (Trouble::Protocol, expected), "{words}");
         });
     }
@@ -181,16 +188,7 @@ fn refusals_of_simple_servers_and_of_proxies_are_understood() {
                  8\r\n{\"error\"\r\nb\r\n:\"no plan\"}\r\n0\r\n\r\n";
     for answer in [old.to_owned(), proxy.to_owned()] {
         run(async {
-            let (listener, port) = listen().await;
-            let mut socket = plain(port);
-            socket.dial(Dial::default(), key());
-            let far = async {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                read_head(&mut stream).await;
-                stream.write_all(answer.as_bytes()).await.unwrap();
-                stream
-            };
-            let (_held, (trouble, status, _, words)) = tokio::join!(far, failure(&mut socket));
+            let (trouble, status, words) = answered(&answer).await;
             assert_eq!((trouble, status), (Trouble::Refused, Some(403)), "{words}");
             assert!(words.ends_with("(403): no plan"), "{words}");
         });

@@ -71,21 +71,26 @@ impl World {
         while self.stage.now < end {
             let now = self.stage.now;
             let person = self.person.next(now);
-            let mut next = self.stage.next().min(person).min(end);
-            if let Some(service) = self.service.next() {
-                next = next.min(service);
-            }
-            self.stage.go(next);
-            self.exchange();
-            self.service.settle(self.stage.now);
-            while let Some(happening) = self.service.due(self.stage.now) {
-                self.happen(happening);
-                self.exchange();
-            }
+            self.step(person.min(end));
             if person <= self.stage.now {
                 self.person.act(&mut self.stage);
                 self.exchange();
             }
+        }
+    }
+
+    /// To the next thing that happens, but not beyond `limit`.
+    fn step(&mut self, limit: Moment) {
+        let mut next = self.stage.next().min(limit);
+        if let Some(service) = self.service.next() {
+            next = next.min(service);
+        }
+        self.stage.go(next);
+        self.exchange();
+        self.service.settle(self.stage.now);
+        while let Some(happening) = self.service.due(self.stage.now) {
+            self.happen(happening);
+            self.exchange();
         }
     }
 
@@ -138,17 +143,7 @@ impl World {
         self.stage.voice(grok_speaker::base::event::Voice::Quiet);
         let end = now.millis() + 240_000;
         while self.stage.now.millis() < end {
-            let mut next = self.stage.next().min(Moment::from_millis(end));
-            if let Some(service) = self.service.next() {
-                next = next.min(service);
-            }
-            self.stage.go(next);
-            self.exchange();
-            self.service.settle(self.stage.now);
-            while let Some(happening) = self.service.due(self.stage.now) {
-                self.happen(happening);
-                self.exchange();
-            }
+            self.step(Moment::from_millis(end));
         }
         let scene = self.stage.checks.scene();
         assert!(matches!(scene, Scene::Asleep | Scene::Muted), "{now}: rests as {scene:?}");
