@@ -6,6 +6,7 @@ pub mod clock;
 pub mod control;
 pub mod counters;
 pub mod demo;
+pub mod desk;
 pub mod health;
 mod inspect;
 pub mod journal;
@@ -37,6 +38,7 @@ use crate::panel::Trust;
 use crate::speech;
 use anyhow::Context;
 use counters::Counters;
+use desk::Desk;
 use health::Health;
 use journal::Journal;
 use outlet::Outlet;
@@ -206,7 +208,14 @@ impl Host {
         let handed = systemd::panel_socket();
         let panel = (options.listen.is_some() || handed.is_some()).then(|| {
             let (clock, health) = (Arc::clone(&clock), Arc::clone(&health));
-            PanelLine::open(options, handed, trust.clone(), clock, health, Arc::clone(&counters))
+            let desk = desk::open(Desk { trust: trust.clone(), clock: Arc::clone(&clock) });
+            let shared = panel::Shared {
+                trust: trust.clone(),
+                desk,
+                health,
+                counters: Arc::clone(&counters),
+            };
+            PanelLine::open(options, handed, clock, shared)
         });
         let control = control::Control::open(&config)
             .inspect_err(|e| log::warn!("no control socket, so no `status` and no `pair`: {e}"))

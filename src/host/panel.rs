@@ -44,6 +44,25 @@ impl std::fmt::Debug for PanelLine {
     }
 }
 
+/// What each life of the panel is given.
+#[derive(Clone)]
+pub struct Shared {
+    /// Who may use it.
+    pub trust: Trust,
+    /// Carries errands out.
+    pub desk: panel::errand::Desk,
+    /// Why the speaker does not hear.
+    pub health: Arc<Health>,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
 /// One life of the panel.
 struct Running {
     address: SocketAddr,
@@ -59,12 +78,10 @@ impl PanelLine {
     pub fn open(
         options: panel::Options,
         handed: Option<TcpListener>,
-        trust: Trust,
         clock: Clock,
-        health: Arc<Health>,
-        counters: Arc<Counters>,
+        shared: Shared,
     ) -> Self {
-        let (time, shared) = (Arc::clone(&clock), Arc::clone(&counters));
+        let (time, counters) = (Arc::clone(&clock), Arc::clone(&shared.counters));
         let address = options.listen;
         let start = move || {
             let listener = match &handed {
@@ -75,15 +92,16 @@ impl PanelLine {
             let (events, from_host) = mpsc::channel(EVENTS);
             let (to_host, requests) = mpsc::channel(REQUESTS);
             let pulse = Arc::new(Pulse::default());
-            let (health, metrics) = (Arc::clone(&health), Arc::clone(&shared));
+            let Shared { trust, desk, health, counters } = shared.clone();
             let wires = Wires {
                 events: from_host,
                 requests: to_host,
+                desk,
                 health: Arc::new(move || health.word()),
-                metrics: Arc::new(move || metrics.prometheus()),
+                metrics: Arc::new(move || counters.prometheus()),
                 clock: Arc::clone(&time),
             };
-            let (options, trust, stop) = (options.clone(), trust.clone(), Arc::clone(&pulse));
+            let (options, stop) = (options.clone(), Arc::clone(&pulse));
             let worker = Worker::spawn("panel", PANEL, Arc::new(Silent), move || {
                 let served = super::runtime()
                     .map_err(Into::into)

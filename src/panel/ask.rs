@@ -1,6 +1,7 @@
 //! What a client asks: which role each event needs, what its payload must look like, and how often
 //! it may ask. Pure.
 
+use super::errand::{self, Errand};
 use super::event::{Command, Refusal, name};
 use super::trust::Role;
 use crate::base::unit::{Moment, Volume};
@@ -10,7 +11,7 @@ use serde_json::Value;
 pub const TEXT_MAX: usize = 4000;
 
 /// Every event the panel may send, with the role it needs. What is not here is refused.
-pub const ASKS: [(&str, Role); 8] = [
+pub const ASKS: &[(&str, Role)] = &[
     (name::TEXT, Role::Controller),
     (name::TALK, Role::Controller),
     (name::STOP, Role::Controller),
@@ -19,11 +20,12 @@ pub const ASKS: [(&str, Role); 8] = [
     (name::INSPECT, Role::Controller),
     (name::SETTINGS, Role::Admin),
     (name::LISTEN, Role::Admin),
+    (name::CLIENTS, Role::Admin),
 ];
 
 /// Every event the speaker sends, with the role that receives it. What is not here is not sent.
 /// Audio is for listeners; the reply to a typed turn reaches its sender besides.
-pub const TELLS: [(&str, Role); 8] = [
+pub const TELLS: &[(&str, Role)] = &[
     (name::HELLO, Role::Viewer),
     (name::STATE, Role::Viewer),
     (name::TICK, Role::Viewer),
@@ -40,7 +42,7 @@ pub fn may(table: &[(&str, Role)], role: Role, event: &str) -> bool {
 }
 
 /// A well-formed wish.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Ask {
     /// For the conversation.
     Command(Command),
@@ -54,6 +56,8 @@ pub enum Ask {
         /// On or off.
         on: bool,
     },
+    /// For the device.
+    Errand(Errand),
 }
 
 /// A refusal in words.
@@ -64,7 +68,7 @@ pub fn refusal(code: &str, message: impl Into<String>) -> Refusal {
 /// Checks role and payload of one event. The message of a refusal names the field and what is
 /// allowed.
 pub fn parse(event: &str, role: Role, payload: &Value) -> Result<Ask, Refusal> {
-    if !may(&ASKS, role, event) {
+    if !may(ASKS, role, event) {
         let words = format!("{event} needs more than the role {}", role.word());
         return Err(refusal("forbidden", words));
     }
@@ -80,7 +84,10 @@ pub fn parse(event: &str, role: Role, payload: &Value) -> Result<Ask, Refusal> {
         name::VOLUME => percent(payload).map(|percent| Ask::Command(Command::Volume { percent })),
         name::LISTEN => Ok(Ask::Listen { on: on()? }),
         name::INSPECT => Ok(Ask::Inspect { on: on()? }),
-        _ => Err(refusal("unsupported", format!("{event} is not available on this speaker yet"))),
+        _ => errand::parse(event, payload).map_or_else(
+            || Err(refusal("unsupported", format!("{event} is not available on this speaker yet"))),
+            |errand| errand.map(Ask::Errand),
+        ),
     }
 }
 
@@ -194,8 +201,8 @@ mod tests {
             name::NOTICE,
             name::EVENT,
         ];
-        let admin = [name::SETTINGS, name::LISTEN, name::AUDIO];
-        let all: Vec<_> = ASKS.iter().chain(&TELLS).copied().collect();
+        let admin = [name::SETTINGS, name::LISTEN, name::CLIENTS, name::AUDIO];
+        let all: Vec<_> = ASKS.iter().chain(TELLS).copied().collect();
         assert_eq!(all.len(), viewer.len() + controller.len() + admin.len());
         for role in [Role::Viewer, Role::Controller, Role::Admin] {
             for (events, needed) in [
@@ -208,10 +215,10 @@ mod tests {
                 }
             }
             assert!(!may(&all, role, "grok-voice:reboot") && !may(&all, role, ""));
-            for (event, _) in ASKS {
+            for &(event, _) in ASKS {
                 let forbidden =
                     parse(event, role, &json!({})).is_err_and(|r| r.code == "forbidden");
-                assert_eq!(forbidden, !may(&ASKS, role, event), "{event} {role:?}");
+                assert_eq!(forbidden, !may(ASKS, role, event), "{event} {role:?}");
             }
         }
     }

@@ -5,13 +5,14 @@
 //! here (audio, oldest dropped) or in the ring of the feed (deltas, never dropped).
 
 use super::ask::{self, Pace, TELLS};
+use super::errand;
 use super::event::{Answer, ClientId, Refusal, Tick, Traffic, name};
 use super::feed::{Feed, Next};
 use super::pairing::Visitor;
 use super::trust::Role;
 use crate::base::unit::{Moment, Rate};
 use serde::{Serialize, Serializer};
-use serde_json::json;
+use serde_json::{Value, json};
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::{SendError, SocketError, TransportType};
 use std::collections::{BTreeMap, VecDeque};
@@ -93,6 +94,10 @@ pub(super) struct Client {
     pub(super) listening: bool,
     /// It sees the messages of the wire.
     pub(super) inspecting: bool,
+    /// Nobody on the network reads along.
+    pub(super) private: bool,
+    /// Errands under way.
+    errands: usize,
     socket: SocketRef,
     /// Number of the last delta it was given.
     cursor: u64,
@@ -131,6 +136,8 @@ impl Client {
             talking: false,
             listening: false,
             inspecting: false,
+            private: false,
+            errands: 0,
             socket,
             cursor,
             audio: VecDeque::new(),
@@ -163,7 +170,7 @@ impl Client {
                 Next::UpToDate => break,
                 Next::Lost => return Err(Gone("too slow for the replay ring")),
                 Next::Delta(delta) => {
-                    if ask::may(&TELLS, self.role(), delta.event)
+                    if ask::may(TELLS, self.role(), delta.event)
                         && !self.emit(delta.event, &delta.body)?
                     {
                         return Ok(());
@@ -246,7 +253,7 @@ impl Client {
             tick: &'a Tick,
             seq: u64,
         }
-        if ask::may(&TELLS, self.role(), name::TICK) {
+        if ask::may(TELLS, self.role(), name::TICK) {
             let _ = self.socket.volatile().emit(name::TICK, &Numbered { tick, seq });
         }
     }
@@ -260,10 +267,22 @@ impl Client {
         Ok(())
     }
 
+    /// Whether one more errand may go out.
+    pub(super) fn sends(&mut self) -> bool {
+        let free = self.errands < errand::UNDER_WAY;
+        self.errands += usize::from(free);
+        free
+    }
+
+    /// An errand is over.
+    pub(super) fn back(&mut self) {
+        self.errands -= 1;
+    }
+
     /// The host has answered.
     pub(super) fn answer(&mut self, seq: u64, answer: Answer) {
         if let Some((_, ack)) = self.waiting.remove(&answer.id) {
-            reply(ack, seq, answer.result);
+            reply(ack, seq, answer.result.map(|()| Value::Null));
         }
     }
 
@@ -284,10 +303,11 @@ impl Client {
     }
 }
 
-/// Answers a command.
-pub(super) fn reply(ack: AckSender, seq: u64, result: Result<(), Refusal>) {
+/// Answers a command, an errand with its data.
+pub(super) fn reply(ack: AckSender, seq: u64, result: Result<Value, Refusal>) {
     let _ = match result {
-        Ok(()) => ack.send(&json!({"ok": true, "seq": seq})),
+        Ok(Value::Null) => ack.send(&json!({"ok": true, "seq": seq})),
+        Ok(data) => ack.send(&json!({"ok": true, "seq": seq, "data": data})),
         Err(Refusal { code, message }) => {
             ack.send(&json!({"ok": false, "code": code, "message": message}))
         }

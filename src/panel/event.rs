@@ -21,6 +21,8 @@ pub mod name {
     pub const SETTINGS: &str = "grok-voice:settings";
     /// Receive the sound of every reply.
     pub const LISTEN: &str = "grok-voice:listen";
+    /// Who is paired.
+    pub const CLIENTS: &str = "grok-voice:clients";
     /// Receive wire events.
     pub const INSPECT: &str = "grok-voice:inspect";
     /// First word of the speaker.

@@ -155,7 +155,7 @@ impl Feed {
 
     /// What `role` may know now.
     pub fn snapshot(&self, role: Role) -> Snapshot<'_> {
-        let may = |event| ask::may(&TELLS, role, event);
+        let may = |event| ask::may(TELLS, role, event);
         Snapshot {
             state: self.state.as_ref().filter(|_| may(name::STATE)),
             transcript: may(name::TRANSCRIPT).then_some(&self.transcript),

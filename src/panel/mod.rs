@@ -4,11 +4,13 @@
 //! sound or the service: facts come in as [`event::Event`], wishes go out as [`event::Request`].
 //!
 //! Pure: `event` (names and shapes), `trust` (roles, pairing window, sessions), `rule` (host,
-//! origin, address), `ask` (role table, payloads, pace), `feed` (numbers, ring, snapshot).
+//! origin, address), `ask` (role table, payloads, pace), `errand` (what is answered with data), `feed`
+//! (numbers, ring, snapshot).
 //! Doors: `stream` and `server` (accept loop), `guard` (outermost check), `pairing` (tokens and
 //! their file), `pages` (HTTP), `socket` and `client` (Socket.IO).
 
 pub mod ask;
+pub mod errand;
 pub mod event;
 pub mod feed;
 pub mod rule;

@@ -130,6 +130,11 @@ impl Trust {
         self.ledger().sessions().len()
     }
 
+    /// The paired clients as they are now.
+    pub fn sessions(&self) -> Vec<Session> {
+        self.ledger().sessions().to_vec()
+    }
+
     /// Panics in the panel since the start; each cost one connection.
     pub fn panics(&self) -> usize {
         self.0.panics.load(Ordering::Relaxed)

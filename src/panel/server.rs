@@ -6,7 +6,7 @@ use super::pages::{self, Sources};
 use super::pairing::Trust;
 use super::socket::Hub;
 use super::stream::{Crowd, Stream};
-use super::{Options, event::Event, event::Request, rule};
+use super::{Options, errand::Desk, event::Event, event::Request, rule};
 use crate::base::Clock;
 use crate::base::pulse::Pulse;
 use hyper::server::conn::http1;
@@ -68,6 +68,8 @@ pub struct Wires {
     pub events: Receiver<Event>,
     /// What panels ask. A full queue is answered with `busy`.
     pub requests: Sender<Request>,
+    /// Carries errands out, on the panel's own runtime.
+    pub desk: Desk,
     /// One word when the speaker does not hear.
     pub health: Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>,
     /// Prometheus text.
@@ -101,11 +103,11 @@ pub async fn serve(
     stop: Arc<Pulse>,
 ) -> Result<(), Error> {
     let listener = tokio::net::TcpListener::from_std(listener.0)?;
-    let Wires { mut events, requests, health, metrics, clock } = wires;
+    let Wires { mut events, requests, desk, health, metrics, clock } = wires;
     let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let names = rule::names(hostname.as_deref(), &options.hosts);
-    let hub =
-        Hub::new(trust.clone(), clock.clone(), requests, options.build, options.max_per_session);
+    let asks = (requests, desk);
+    let hub = Hub::new(trust.clone(), clock.clone(), asks, options.build, options.max_per_session);
     let (layer, io) = hub.layer();
     let sources = Sources { trust: trust.clone(), clock: clock.clone(), health, metrics };
     let guard = Arc::new(Guard {

@@ -3,6 +3,7 @@
 
 use super::ask::{self, Ask, Verdict};
 use super::client::{Client, Gone, Seen, Slice, reply};
+use super::errand::{self, Asker, Desk, Errand};
 use super::event::{Answer, Audio, ClientId, Command, Event, Request};
 use super::feed::Feed;
 use super::pairing::{self, Trust, Visitor};
@@ -69,6 +70,7 @@ pub(super) struct Hub {
     trust: Trust,
     clock: Clock,
     requests: Sender<Request>,
+    desk: Desk,
     build: String,
     max_per_session: usize,
 }
@@ -86,7 +88,7 @@ impl Hub {
     pub(super) fn new(
         trust: Trust,
         clock: Clock,
-        requests: Sender<Request>,
+        (requests, desk): (Sender<Request>, Desk),
         build: String,
         max_per_session: usize,
     ) -> Arc<Self> {
@@ -100,7 +102,7 @@ impl Hub {
             next_traffic: 1,
             owed: Vec::new(),
         });
-        Arc::new(Self { state, trust, clock, requests, build, max_per_session })
+        Arc::new(Self { state, trust, clock, requests, desk, build, max_per_session })
     }
 
     /// The Socket.IO layer with every limit set.
@@ -145,6 +147,7 @@ impl Hub {
         self.listen(&socket, id);
         let sid = socket.id.to_string();
         let peer = socket.req_parts().extensions.get::<Arc<Peer>>().cloned();
+        let private = peer.as_ref().is_some_and(|peer| peer.is_private());
         let link = state.links.entry(sid).or_insert(Link {
             session: visitor.session,
             opened: now,
@@ -162,7 +165,8 @@ impl Hub {
             self.expel(&mut state, oldest, Gone("a newer panel of the same browser"));
         }
         match Client::greet(id, socket, visitor, seq, (&state.feed, &self.build, now)) {
-            Ok(client) => {
+            Ok(mut client) => {
+                client.private = private;
                 state.clients.insert(id, client);
                 self.pump(&mut state);
             }
@@ -173,7 +177,7 @@ impl Hub {
 
     /// Registers what a socket may say.
     fn listen(self: &Arc<Self>, socket: &SocketRef, id: ClientId) {
-        for (event, _) in ask::ASKS {
+        for &(event, _) in ask::ASKS {
             let hub = self.clone();
             socket.on(event, move |TryData(payload): TryData<Value>, ack: AckSender| {
                 let hub = hub.clone();
@@ -193,7 +197,7 @@ impl Hub {
     }
 
     /// One event of a client.
-    fn heard(&self, id: ClientId, event: &'static str, payload: &Value, ack: AckSender) {
+    fn heard(self: &Arc<Self>, id: ClientId, event: &'static str, payload: &Value, ack: AckSender) {
         let now = (self.clock)();
         let mut state = self.lock();
         let seq = state.feed.seq();
@@ -209,15 +213,45 @@ impl Hub {
             Err(refusal) => reply(ack, seq, Err(refusal)),
             Ok(Ask::Listen { on }) => {
                 client.listening = on;
-                reply(ack, seq, Ok(()));
+                reply(ack, seq, Ok(Value::Null));
             }
             Ok(Ask::Inspect { on }) => {
                 client.inspect(on);
-                reply(ack, seq, Ok(()));
+                reply(ack, seq, Ok(Value::Null));
                 self.count(&state);
+            }
+            Ok(Ask::Errand(_)) if !client.sends() => {
+                reply(ack, seq, Err(ask::refusal("busy", "earlier errands are still under way")));
+            }
+            Ok(Ask::Errand(errand)) => {
+                let Visitor { session, role, .. } = client.visitor;
+                let asker = Asker { session, role, secure: client.private };
+                self.send(id, asker, errand, ack);
             }
             Ok(Ask::Command(command)) => self.forward(&mut state, id, command, ack),
         }
+    }
+
+    /// Sends somebody on an errand. A panic on the way is a refusal, and counted.
+    fn send(self: &Arc<Self>, client: ClientId, asker: Asker, errand: Errand, ack: AckSender) {
+        let doing = tokio::spawn(tokio::time::timeout(errand::LIMIT, (self.desk)(asker, errand)));
+        let hub = self.clone();
+        tokio::spawn(async move {
+            let outcome = match doing.await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) => Err(ask::refusal("busy", "the speaker did not answer in time")),
+                Err(_) => {
+                    hub.trust.count_panic();
+                    Err(ask::refusal("failed", "something is wrong inside the speaker"))
+                }
+            };
+            let mut state = hub.lock();
+            let seq = state.feed.seq();
+            if let Some(client) = state.clients.get_mut(&client) {
+                client.back();
+                reply(ack, seq, outcome);
+            }
+        });
     }
 
     /// Hands a command to the host; its answer comes back as [`Event::Answer`].
@@ -226,16 +260,16 @@ impl Hub {
         let id = state.next_request;
         state.next_request += 1;
         let Some(asker) = state.clients.get_mut(&client) else { return };
-        let busy = || Err(ask::refusal("busy", "the speaker has too much to do; try again"));
+        let busy = || ask::refusal("busy", "the speaker has too much to do; try again");
         if let Err(ack) = asker.wait(id, ack, (self.clock)()) {
-            return reply(ack, seq, busy());
+            return reply(ack, seq, Err(busy()));
         }
         if let Command::Talk { on } = command {
             asker.talking = on;
         }
         let request = Request { client, id, command };
         if self.requests.try_send(request).is_err() {
-            asker.answer(seq, Answer { client, id, result: busy() });
+            asker.answer(seq, Answer { client, id, result: Err(busy()) });
         }
     }
 

@@ -4,6 +4,8 @@
 
 #[path = "panel/desk.rs"]
 mod desk;
+#[path = "panel/errands.rs"]
+mod errands;
 #[path = "panel/events.rs"]
 mod events;
 #[path = "panel/gate.rs"]

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use futures_util::{SinkExt, StreamExt};
 use grok_speaker::base::pulse::Pulse;
 use grok_speaker::base::unit::Moment;
+use grok_speaker::panel::errand::{Asker, Doing, Errand};
 use grok_speaker::panel::event::{Answer, Event, Request};
 use grok_speaker::panel::trust::Role;
 use grok_speaker::panel::{self, Options, Trust, Wires};
@@ -46,14 +47,28 @@ impl Desk {
     }
 
     pub(super) fn with(adjust: impl FnOnce(&mut Options)) -> Self {
+        Self::at(Self::folder(), adjust)
+    }
+
+    /// An empty state directory of its own.
+    pub(super) fn folder() -> PathBuf {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("panel-it-{}-{count}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
-        Self::at(dir, adjust)
+        dir
     }
 
     pub(super) fn at(dir: PathBuf, adjust: impl FnOnce(&mut Options)) -> Self {
+        Self::served(dir, adjust, Arc::new(errand))
+    }
+
+    /// With somebody else to carry errands out.
+    pub(super) fn served(
+        dir: PathBuf,
+        adjust: impl FnOnce(&mut Options),
+        desk: panel::errand::Desk,
+    ) -> Self {
         let mut options = Options {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             state_dir: dir.clone(),
@@ -74,6 +89,7 @@ impl Desk {
         let wires = Wires {
             events: events_out,
             requests: requests_in,
+            desk,
             health: Arc::new(|| Err("deaf")),
             metrics: Arc::new(|| panic!("on purpose")),
             clock: time,
@@ -188,6 +204,13 @@ impl Drop for Desk {
         }
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// A desk played by the test: says who asked what.
+fn errand(asker: Asker, errand: Errand) -> Doing {
+    let heard =
+        json!({"me": asker.session.id(), "secure": asker.secure, "what": format!("{errand:?}")});
+    Box::pin(async move { Ok(heard) })
 }
 
 pub(super) struct Session {

@@ -167,7 +167,7 @@ async fn no_role_does_more_than_its_own() {
     let mut desk = Desk::start();
     for role in [Role::Viewer, Role::Controller, Role::Admin] {
         let mut panel = desk.panel(role).await;
-        for (event, needed) in ASKS {
+        for &(event, needed) in ASKS {
             let payload = json!({"on": false, "text": "x", "percent": 1, "changes": {}});
             let id = panel.send(event, payload).await;
             let commands = needed == Role::Controller && event != "grok-voice:inspect";

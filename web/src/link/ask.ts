@@ -7,6 +7,8 @@ import { socket, sound } from './socket';
 
 /** A command is answered within this, or the page says so. */
 const ANSWER_MS = 3000;
+/** An errand may call the service, and the speaker gives it 13 s. */
+const ERRAND_MS = 15_000;
 
 function mark(event: string, on: boolean): void {
   const next = new Set(store.pending.value);
@@ -38,6 +40,30 @@ export async function ask(event: string, payload: object): Promise<number | null
     mark(event, false);
   }
   return null;
+}
+
+/** Why something was not done: a code for programs, words for a person. */
+export class Refused extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** An errand: its data, or `Refused`. Whoever asks shows what became of it where it was asked. */
+export async function errand<T>(event: string, payload: object = {}): Promise<T> {
+  const away = new Refused('unreachable', t().refusals.unreachable!);
+  if (!socket.connected) throw away;
+  let answer: Answer;
+  try {
+    answer = await socket.timeout(ERRAND_MS).emitWithAck(`grok-voice:${event}`, payload);
+  } catch {
+    throw away;
+  }
+  if (!answer.ok) throw new Refused(answer.code, t().refusals[answer.code] ?? answer.message);
+  return answer.data as T;
 }
 
 export function stop(): void {

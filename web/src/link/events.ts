@@ -74,4 +74,4 @@ export interface Traffic {
   event: unknown;
 }
 
-export type Answer = { ok: true; seq: number } | { ok: false; code: string; message: string };
+export type Answer = { ok: true; seq: number; data?: unknown } | { ok: false; code: string; message: string };
