@@ -5,8 +5,8 @@
 //!
 //! Pure: `event` (names and shapes), `trust` (roles, pairing window, sessions), `rule` (host,
 //! origin, address), `ask` (role table, payloads, pace), `feed` (numbers, ring, snapshot).
-//! Doors: `stream` and `server` (accept loop), `guard` (outermost check), `pairing` (tokens and
-//! their file), `pages` (HTTP), `socket` and `client` (Socket.IO).
+//! Doors: `engine` (how the libraries serve), `stream` and `server` (accept loop), `guard` (outermost
+//! check), `pairing` (tokens and their file), `pages` (HTTP), `socket` and `client` (Socket.IO).
 
 pub mod ask;
 pub mod event;
@@ -16,6 +16,8 @@ pub mod trust;
 
 #[cfg(feature = "io")]
 mod client;
+#[cfg(feature = "io")]
+mod engine;
 #[cfg(feature = "io")]
 mod guard;
 #[cfg(feature = "io")]
@@ -29,6 +31,8 @@ mod socket;
 #[cfg(feature = "io")]
 mod stream;
 
+#[cfg(feature = "io")]
+pub use engine::{Limits, http, socket_io};
 #[cfg(feature = "io")]
 pub use pairing::{Trust, Wall};
 #[cfg(feature = "io")]

@@ -3,6 +3,7 @@
 
 use super::ask::{self, Ask, Verdict};
 use super::client::{Client, Gone, Seen, Slice, reply};
+use super::engine::{self, Limits};
 use super::event::{Answer, Audio, ClientId, Command, Event, Request};
 use super::feed::Feed;
 use super::pairing::{self, Trust, Visitor};
@@ -12,25 +13,25 @@ use crate::base::Clock;
 use crate::base::unit::Moment;
 use serde::Deserialize;
 use serde_json::Value;
+use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Event as Name, SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::layer::SocketIoLayer;
-use socketioxide::{ParserConfig, SocketIo};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
-/// Largest message, both transports: the longest typed turn with room to spare.
-const MESSAGE_MAX: usize = 64 * 1024;
-/// A live client is heard at least this often ...
-const PING: Duration = Duration::from_secs(8);
-/// ... and answers within this.
-const PONG: Duration = Duration::from_secs(6);
-/// Silent for longer than both, it is gone, whatever the library believes.
+/// Messages hold the longest typed turn with room to spare; a panel sends no attachments.
+const LIMITS: Limits = Limits {
+    ping: Duration::from_secs(8),
+    pong: Duration::from_secs(6),
+    connect: Duration::from_secs(5),
+    message_max: 64 * 1024,
+    attachments: 0,
+};
+/// Silent for longer than ping and pong together, a client is gone, whatever the library believes.
 const SILENCE: Duration = Duration::from_secs(16);
-/// From the Engine.IO handshake to the Socket.IO one.
-const CONNECT: Duration = Duration::from_secs(5);
 /// A session without a Socket.IO socket is forgotten after this.
 const UNUSED: Duration = Duration::from_secs(10);
 /// Time for the last packet to leave before the connection is cut.
@@ -105,22 +106,7 @@ impl Hub {
 
     /// The Socket.IO layer with every limit set.
     pub(super) fn layer(self: &Arc<Self>) -> (SocketIoLayer, SocketIo) {
-        let parser = ParserConfig::common()
-            .max_incoming_binaries(0)
-            .max_incoming_binary_buf_size(0)
-            .packet_completion_timeout(CONNECT);
-        let (layer, io) = SocketIo::builder()
-            .req_path("/socket.io")
-            .ping_interval(PING)
-            .ping_timeout(PONG)
-            .connect_timeout(CONNECT)
-            .upgrade_timeout(CONNECT)
-            .max_buffer_size(128)
-            .max_payload(MESSAGE_MAX as u64)
-            .ws_max_message_size(MESSAGE_MAX)
-            .ws_max_frame_size(MESSAGE_MAX)
-            .with_parser(parser)
-            .build_layer();
+        let (layer, io) = engine::socket_io(&LIMITS).build_layer();
         let hub = self.clone();
         let joined = move |socket: SocketRef, TryData(auth): TryData<Auth>| {
             let hub = hub.clone();
