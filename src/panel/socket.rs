@@ -131,7 +131,7 @@ impl Hub {
         self.listen(&socket, id);
         let sid = socket.id.to_string();
         let peer = socket.req_parts().extensions.get::<Arc<Peer>>().cloned();
-        let link = state.links.entry(sid).or_insert(Link {
+        let link = state.links.entry(sid.clone()).or_insert(Link {
             session: visitor.session,
             opened: now,
             heard: now,
@@ -152,7 +152,13 @@ impl Hub {
                 state.clients.insert(id, client);
                 self.pump(&mut state);
             }
-            Err(gone) => log::debug!(client = id.0; "panel left: {}", gone.0),
+            Err(gone) => {
+                log::debug!(client = id.0; "panel left: {}", gone.0);
+                // It takes none of the places of its browser.
+                if let Some(link) = state.links.get_mut(&sid) {
+                    link.end = Some(now + GRACE);
+                }
+            }
         }
         self.count(&state);
     }
@@ -192,7 +198,10 @@ impl Hub {
             Verdict::Close => return self.expel(&mut state, id, Gone("a flood of events")),
         }
         match ask::parse(event, client.role(), payload) {
-            Err(refusal) => reply(ack, seq, Err(refusal)),
+            Err(refusal) => {
+                client.overstepped(event, &refusal);
+                reply(ack, seq, Err(refusal));
+            }
             Ok(Ask::Listen { on }) => {
                 client.listening = on;
                 reply(ack, seq, Ok(()));
