@@ -2,7 +2,7 @@
 CARGO := .ci/cargo
 TARGET ?= aarch64-unknown-linux-gnu
 
-.PHONY: help demo test check deny golden bench acoustic speech web web-test cross cross-container device-test ci
+.PHONY: help demo test check deny golden bench acoustic speech web web-test conformance cross cross-container device-test ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -64,6 +64,16 @@ web: ## build the panel's page anew: web/dist
 web-test: ## the panel's page in Chromium, against the program; pictures in target/panel
 	.ci/setup build browser
 	.ci/web test
+
+# The suites are not part of this project; SUITES is where they are.
+SUITES ?= ../socket.io
+conformance: ## the official Socket.IO and Engine.IO suites; SUITES=a checkout of socketio/socket.io
+	.ci/setup build
+	$(CARGO) build --locked --example conformance
+	mkdir -p target/conformance
+	cp tests/conformance/package.json tests/conformance/package-lock.json target/conformance
+	cd target/conformance && npm ci --ignore-scripts --no-audit --no-fund
+	node tests/conformance/run.mjs $(SUITES) target/debug/examples/conformance target/conformance
 
 cross: ## build for a board: TARGET=aarch64-unknown-linux-gnu or armv7-unknown-linux-gnueabihf
 	.ci/cross $(TARGET)

@@ -193,4 +193,15 @@ mod tests {
         (0..1000).for_each(|i| assert!(calls.first(&i.to_string())));
         assert_eq!(calls.ran.len(), CALLS);
     }
+
+    /// A39: whatever a reply was talked into, it cannot do what people at a panel may.
+    #[test]
+    fn nothing_a_panel_may_ask_is_a_function() {
+        use crate::panel::event::name;
+        let wanted = [name::SETTINGS, name::LISTEN, name::INSPECT, name::MUTE, name::TEXT];
+        let plain = wanted.map(|name| name.trim_start_matches("grok-voice:"));
+        for name in wanted.into_iter().chain(plain).chain(["pair", "set_role", "set_key"]) {
+            assert!(run(name, "{}", &SETTINGS, None, Moment::ZERO).is_none(), "{name}");
+        }
+    }
 }

@@ -137,6 +137,8 @@ pub struct Counters {
     pub queue_dropped: Labelled,
     /// Panels connected.
     pub panel_clients: Gauge,
+    /// Panics in the panel; each cost one connection.
+    pub panel_panics: AtomicU64,
     /// Echo attenuation in dB.
     pub erle_db: Gauge,
     /// Level of the microphone.
@@ -211,6 +213,8 @@ impl Counters {
         let cost = load(&self.cost_micros) as f64 / 1e6;
         out.counter("cost_usd_total", "Cost of all turns since start.", cost);
         out.gauge("panel_clients", "Panels connected.", self.panel_clients.value());
+        let panics = load(&self.panel_panics);
+        out.counter("panel_panics_total", "Panics in the panel, contained.", panics as f64);
         out.gauge("erle_db", "Echo attenuation.", self.erle_db.value());
         out.gauge("mic_dbfs", "Level of the microphone.", self.mic_dbfs.value());
         out.gauge("wake_score_max", "Highest wake score of late.", self.wake_score_max.value());
@@ -328,6 +332,7 @@ mod tests {
             "grok_speaker_audio_played_ms_total 6",
             "grok_speaker_queue_dropped_total{queue=\"panel\"} 3",
             "grok_speaker_panel_clients 0",
+            "grok_speaker_panel_panics_total 0",
             "grok_speaker_erle_db 21.5",
             "grok_speaker_cost_usd_total 0.25",
         ] {

@@ -290,7 +290,7 @@ impl Pump {
         {
             panel.tell(Event::State(state));
         }
-        self.tally.second(&self.xruns, self.trust.clients());
+        self.tally.second(&self.xruns, &self.trust);
     }
 
     async fn answer(&mut self, question: Question, reply: Reply) {

@@ -5,6 +5,7 @@ use crate::base::event::{Link, Near, PlayoutFact, Side, Tag, Wire};
 use crate::base::unit::Rate;
 use crate::conversation::report::stages;
 use crate::host::counters::{Counters, Stage};
+use crate::panel::Trust;
 use crate::panel::event::{Event, State};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -119,7 +120,7 @@ impl Tally {
     }
 
     /// Once a second.
-    pub fn second(&mut self, xruns: &Xruns, panels: usize) {
+    pub fn second(&mut self, xruns: &Xruns, panels: &Trust) {
         let now = [xruns.overruns.load(Ordering::Relaxed), xruns.underruns.load(Ordering::Relaxed)];
         self.counters.xruns(Side::Capture, now[0] - self.xruns[0]);
         self.counters.xruns(Side::Playout, now[1] - self.xruns[1]);
@@ -129,7 +130,8 @@ impl Tally {
             self.counters.queue_dropped.add("near", dropped - self.near_dropped.1);
             self.near_dropped.1 = dropped;
         }
-        self.counters.panel_clients.set(panels as f32);
+        self.counters.panel_clients.set(panels.clients() as f32);
+        self.counters.panel_panics.store(panels.panics() as u64, Ordering::Relaxed);
     }
 
     /// What `status` says about all this.

@@ -98,6 +98,8 @@ pub(super) struct Client {
     pub(super) private: bool,
     /// Errands under way.
     errands: usize,
+    /// It asked for more than its role may; said once.
+    overstepped: bool,
     socket: SocketRef,
     /// Number of the last delta it was given.
     cursor: u64,
@@ -138,6 +140,7 @@ impl Client {
             inspecting: false,
             private: false,
             errands: 0,
+            overstepped: false,
             socket,
             cursor,
             audio: VecDeque::new(),
@@ -151,6 +154,14 @@ impl Client {
 
     pub(super) fn role(&self) -> Role {
         self.visitor.role
+    }
+
+    /// Says in the log, once a panel, that it asked for more than its role may.
+    pub(super) fn overstepped(&mut self, event: &str, refusal: &Refusal) {
+        if refusal.code == "forbidden" && !std::mem::replace(&mut self.overstepped, true) {
+            let role = self.role().word();
+            log::warn!(client = self.id.0, role, event; "a panel asked for more than its role may");
+        }
     }
 
     pub(super) fn is_polling(&self) -> bool {

@@ -19,12 +19,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tower::Service;
 
-/// A body that takes longer is given up.
-const BODY: Duration = Duration::from_secs(30);
+/// A body that takes longer is given up: as long as a request head may take.
+const BODY: Duration = Duration::from_secs(10);
 /// Different refused hosts and origins that are logged, once each.
 const LOGGED: usize = 64;
-/// Paths that anybody on the local network may ask for.
-const OPEN: [&str; 5] = ["/", "/healthz", "/api/pair", "/api/session", "/favicon.ico"];
 
 /// Stands before the house.
 pub(super) struct Guard {
@@ -42,7 +40,13 @@ struct Refused(StatusCode, &'static str);
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let no_store = [(header::CACHE_CONTROL, "no-store")];
-        (self.0, no_store, format!("{}\n", self.1)).into_response()
+        let mut response = (self.0, no_store, format!("{}\n", self.1)).into_response();
+        if self.0 == StatusCode::LENGTH_REQUIRED {
+            // Where its body ends is in doubt, and so is what follows.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        response
     }
 }
 
@@ -76,6 +80,11 @@ impl Guard {
     ) -> Result<Option<Visitor>, Refused> {
         let headers = request.headers();
         let path = request.uri().path();
+        // No browser sends a body without its length, and where it ends is then no matter of opinion.
+        if headers.contains_key(header::TRANSFER_ENCODING) {
+            let words = "A request must say how long its body is.";
+            return Err(Refused(StatusCode::LENGTH_REQUIRED, words));
+        }
         let host = one(headers, &header::HOST)
             .filter(|host| rule::is_our_host(host, peer.local.ip(), &self.names))
             .filter(|_| request.uri().authority().is_none());
@@ -95,10 +104,7 @@ impl Guard {
         if visitor.is_some() {
             peer.trusted.store(true, Ordering::Relaxed);
         }
-        let open = OPEN.contains(&path)
-            || path.starts_with("/assets/")
-            || (path == "/metrics" && peer.remote.ip().to_canonical().is_loopback());
-        if visitor.is_none() && !open {
+        if visitor.is_none() && !rule::is_open(path, peer.remote.ip()) {
             let words = "Pair first: open the panel and type the code of \"grok-speaker pair\".";
             return Err(Refused(StatusCode::UNAUTHORIZED, words));
         }

@@ -6,8 +6,8 @@
 //! Pure: `event` (names and shapes), `trust` (roles, pairing window, sessions), `rule` (host,
 //! origin, address), `ask` (role table, payloads, pace), `errand` (what is answered with data), `feed`
 //! (numbers, ring, snapshot).
-//! Doors: `stream` and `server` (accept loop), `guard` (outermost check), `pairing` (tokens and
-//! their file), `pages` (HTTP), `socket` and `client` (Socket.IO).
+//! Doors: `engine` (how the libraries serve), `stream` and `server` (accept loop), `guard` (outermost
+//! check), `pairing` (tokens and their file), `pages` (HTTP), `socket` and `client` (Socket.IO).
 
 pub mod ask;
 pub mod errand;
@@ -18,6 +18,8 @@ pub mod trust;
 
 #[cfg(feature = "io")]
 mod client;
+#[cfg(feature = "io")]
+mod engine;
 #[cfg(feature = "io")]
 mod guard;
 #[cfg(feature = "io")]
@@ -31,6 +33,8 @@ mod socket;
 #[cfg(feature = "io")]
 mod stream;
 
+#[cfg(feature = "io")]
+pub use engine::{Limits, http, socket_io};
 #[cfg(feature = "io")]
 pub use pairing::{Trust, Wall};
 #[cfg(feature = "io")]

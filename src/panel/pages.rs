@@ -3,6 +3,7 @@
 
 use super::guard;
 use super::pairing::{Trust, Visitor};
+use super::trust::Denied;
 use crate::base::Clock;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
@@ -138,7 +139,12 @@ async fn pair(State(sources): State<Sources>, body: Body) -> Response {
             (no_store, [(header::SET_COOKIE, cookie)], body).into_response()
         }
         Err(denied) => {
-            log::warn!("pairing refused: {denied}");
+            // Five wrong codes close a window; whoever goes on cannot fill the log.
+            let level = match denied {
+                Denied::Wrong { .. } | Denied::Lost => log::Level::Warn,
+                Denied::Closed => log::Level::Debug,
+            };
+            log::log!(level, "pairing refused: {denied}");
             let body = json!({
                 "error": denied.to_string(),
                 "code": denied.word(),

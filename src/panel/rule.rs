@@ -20,6 +20,16 @@ pub const HEADERS: [(&str, &str); 7] = [
     ("permissions-policy", "microphone=(self), camera=(), geolocation=()"),
 ];
 
+/// Paths that anybody on the local network may ask for.
+const OPEN: [&str; 5] = ["/", "/healthz", "/api/pair", "/api/session", "/favicon.ico"];
+
+/// Whether `remote` may ask for `path` without being paired. Metrics are for this machine alone.
+pub fn is_open(path: &str, remote: IpAddr) -> bool {
+    OPEN.contains(&path)
+        || path.starts_with("/assets/")
+        || (path == "/metrics" && remote.to_canonical().is_loopback())
+}
+
 /// Whether an address is of this machine or of a local network: loopback, private (RFC 1918),
 /// shared (RFC 6598), link-local or unique local.
 pub fn is_local(address: IpAddr) -> bool {

@@ -6,12 +6,11 @@ use super::pages::{self, Sources};
 use super::pairing::Trust;
 use super::socket::Hub;
 use super::stream::{Crowd, Stream};
-use super::{Options, errand::Desk, event::Event, event::Request, rule};
+use super::{Options, engine, errand::Desk, event::Event, event::Request, rule};
 use crate::base::Clock;
 use crate::base::pulse::Pulse;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -21,10 +20,6 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// From the connection, or the last answer, to a whole request head.
-const HEADER: Duration = Duration::from_secs(10);
-/// Longest request head in bytes; the shortest hyper allows.
-const HEAD_MAX: usize = 8192;
 /// How often the loop turns by itself while somebody is there: answers due, queues.
 const TURN: Duration = Duration::from_millis(50);
 /// How often the silent are looked for, and at least whether to stop.
@@ -166,13 +161,8 @@ async fn connection(stream: Stream, guard: Arc<Guard>) {
         let (guard, peer) = (guard.clone(), peer.clone());
         async move { guard.answer(request, peer).await }
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER)
-        .max_buf_size(HEAD_MAX)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades()
-        .await;
+    let served =
+        engine::http().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     if let Err(error) = served {
         log::trace!(error:%; "connection ended");
     }

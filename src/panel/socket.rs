@@ -3,6 +3,7 @@
 
 use super::ask::{self, Ask, Verdict};
 use super::client::{Client, Gone, Seen, Slice, reply};
+use super::engine::{self, Limits};
 use super::errand::{self, Asker, Desk, Errand};
 use super::event::{Answer, Audio, ClientId, Command, Event, Request};
 use super::feed::Feed;
@@ -13,25 +14,25 @@ use crate::base::Clock;
 use crate::base::unit::Moment;
 use serde::Deserialize;
 use serde_json::Value;
+use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Event as Name, SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::layer::SocketIoLayer;
-use socketioxide::{ParserConfig, SocketIo};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
-/// Largest message, both transports: the longest typed turn with room to spare.
-const MESSAGE_MAX: usize = 64 * 1024;
-/// A live client is heard at least this often ...
-const PING: Duration = Duration::from_secs(8);
-/// ... and answers within this.
-const PONG: Duration = Duration::from_secs(6);
-/// Silent for longer than both, it is gone, whatever the library believes.
+/// Messages hold the longest typed turn with room to spare; a panel sends no attachments.
+const LIMITS: Limits = Limits {
+    ping: Duration::from_secs(8),
+    pong: Duration::from_secs(6),
+    connect: Duration::from_secs(5),
+    message_max: 64 * 1024,
+    attachments: 0,
+};
+/// Silent for longer than ping and pong together, a client is gone, whatever the library believes.
 const SILENCE: Duration = Duration::from_secs(16);
-/// From the Engine.IO handshake to the Socket.IO one.
-const CONNECT: Duration = Duration::from_secs(5);
 /// A session without a Socket.IO socket is forgotten after this.
 const UNUSED: Duration = Duration::from_secs(10);
 /// Time for the last packet to leave before the connection is cut.
@@ -107,22 +108,7 @@ impl Hub {
 
     /// The Socket.IO layer with every limit set.
     pub(super) fn layer(self: &Arc<Self>) -> (SocketIoLayer, SocketIo) {
-        let parser = ParserConfig::common()
-            .max_incoming_binaries(0)
-            .max_incoming_binary_buf_size(0)
-            .packet_completion_timeout(CONNECT);
-        let (layer, io) = SocketIo::builder()
-            .req_path("/socket.io")
-            .ping_interval(PING)
-            .ping_timeout(PONG)
-            .connect_timeout(CONNECT)
-            .upgrade_timeout(CONNECT)
-            .max_buffer_size(128)
-            .max_payload(MESSAGE_MAX as u64)
-            .ws_max_message_size(MESSAGE_MAX)
-            .ws_max_frame_size(MESSAGE_MAX)
-            .with_parser(parser)
-            .build_layer();
+        let (layer, io) = engine::socket_io(&LIMITS).build_layer();
         let hub = self.clone();
         let joined = move |socket: SocketRef, TryData(auth): TryData<Auth>| {
             let hub = hub.clone();
@@ -148,7 +134,7 @@ impl Hub {
         let sid = socket.id.to_string();
         let peer = socket.req_parts().extensions.get::<Arc<Peer>>().cloned();
         let private = peer.as_ref().is_some_and(|peer| peer.is_private());
-        let link = state.links.entry(sid).or_insert(Link {
+        let link = state.links.entry(sid.clone()).or_insert(Link {
             session: visitor.session,
             opened: now,
             heard: now,
@@ -170,7 +156,13 @@ impl Hub {
                 state.clients.insert(id, client);
                 self.pump(&mut state);
             }
-            Err(gone) => log::debug!(client = id.0; "panel left: {}", gone.0),
+            Err(gone) => {
+                log::debug!(client = id.0; "panel left: {}", gone.0);
+                // It takes none of the places of its browser.
+                if let Some(link) = state.links.get_mut(&sid) {
+                    link.end = Some(now + GRACE);
+                }
+            }
         }
         self.count(&state);
     }
@@ -210,7 +202,10 @@ impl Hub {
             Verdict::Close => return self.expel(&mut state, id, Gone("a flood of events")),
         }
         match ask::parse(event, client.role(), payload) {
-            Err(refusal) => reply(ack, seq, Err(refusal)),
+            Err(refusal) => {
+                client.overstepped(event, &refusal);
+                reply(ack, seq, Err(refusal));
+            }
             Ok(Ask::Listen { on }) => {
                 client.listening = on;
                 reply(ack, seq, Ok(Value::Null));

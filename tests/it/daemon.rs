@@ -33,6 +33,15 @@ impl Process {
 
     /// With more in its environment.
     pub(crate) fn within(environment: &[(String, String)], arguments: &[&str]) -> Self {
+        Self::logging(environment, arguments, Stdio::inherit())
+    }
+
+    /// With standard error somewhere else.
+    pub(crate) fn logging(
+        environment: &[(String, String)],
+        arguments: &[&str],
+        log: Stdio,
+    ) -> Self {
         Self(
             Command::new(env!("CARGO_BIN_EXE_grok-speaker"))
                 .args(arguments)
@@ -40,7 +49,7 @@ impl Process {
                 .envs(environment.iter().cloned())
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
-                .stderr(Stdio::inherit())
+                .stderr(log)
                 .spawn()
                 .unwrap(),
         )
@@ -69,6 +78,10 @@ impl Process {
         panic!("still running 2 s after SIGTERM");
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn running(&mut self) -> bool {
         self.0.try_wait().unwrap().is_none()
     }
@@ -85,7 +98,7 @@ pub(crate) fn once(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_grok-speaker")).args(arguments).output().unwrap()
 }
 
-fn speech(name: &str) -> String {
+pub(crate) fn speech(name: &str) -> String {
     format!("{}/tests/speech/{name}.wav", env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -98,7 +111,17 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn start(name: &str, mic: &str, faults: &[&str], sets: &[&str]) -> Self {
-        let folder = Folder::new(name);
+        Self::logging(Folder::new(name), mic, faults, sets, Stdio::inherit())
+    }
+
+    /// In a folder that is there, with the speaker's log somewhere else.
+    pub(crate) fn logging(
+        folder: Folder,
+        mic: &str,
+        faults: &[&str],
+        sets: &[&str],
+        log_to: Stdio,
+    ) -> Self {
         let path = |n: &str| folder.join(n).display().to_string();
         let (tls, log) = (path("tls"), path("wire.jsonl"));
         let mut arguments =
@@ -126,12 +149,45 @@ impl Pair {
         for set in &all {
             arguments.extend(["--set", set]);
         }
-        let speaker = Process::start(&arguments);
+        let speaker = Process::logging(&[], &arguments, log_to);
         Self { folder, _service: service, speaker }
     }
 
     pub(crate) fn log(&self) -> Log {
         Log::read(&self.folder.join("wire.jsonl"))
+    }
+
+    /// Ends the speaker and compares what it played with what the service sent: so many replies,
+    /// each whole, and nothing else.
+    pub(crate) fn said(self, count: usize) {
+        let log = self.log();
+        assert_eq!(self.speaker.terminate(), Some(0));
+        let wav = Wav::read(&self.folder.join("speaker.wav"));
+        let replies = log.replies();
+        assert_eq!(replies.len(), count);
+        let mut from = 0.0;
+        for reply in &replies {
+            let (at, likeness) = wav.find(reply, from);
+            assert!(likeness > 0.9, "a reply is found with a correlation of {likeness:.3} only");
+            from = at + reply.seconds();
+        }
+        let rest = wav.without(&replies);
+        assert!(rest < 1e-4, "power {rest} of something the service did not say");
+        assert_eq!(log.violations(), Vec::<String>::new());
+    }
+
+    /// What a command says once the daemon answers it.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> String {
+        let config = self.folder.join("config.toml").display().to_string();
+        let socket = format!("control.socket={}", self.folder.join("control.sock").display());
+        for _ in 0..50 {
+            let out = once(&[arguments, &["--config", &config, "--set", &socket]].concat());
+            if out.status.success() {
+                return String::from_utf8(out.stdout).unwrap();
+            }
+            sheet::pause(Duration::from_millis(100));
+        }
+        panic!("no answer to {arguments:?}");
     }
 
     /// Waits until the wire log satisfies `enough`, with a limit.
@@ -180,20 +236,7 @@ fn the_speaker_says_what_the_service_sent_and_nothing_else() {
     let mut pair = Pair::start("say", &format!("file:{}", speech("two_turns")), &[], &[]);
     let log = pair.wait("two replies", Duration::from_secs(40), |log| log.done() == 2);
     sheet::pause(log.last_reply_length() + Duration::from_millis(700));
-    let log = pair.log();
-    assert_eq!(pair.speaker.terminate(), Some(0));
-    let wav = Wav::read(&pair.folder.join("speaker.wav"));
-    let replies = log.replies();
-    assert_eq!(replies.len(), 2);
-    let mut from = 0.0;
-    for reply in &replies {
-        let (at, likeness) = wav.find(reply, from);
-        assert!(likeness > 0.9, "a reply is found with a correlation of {likeness:.3} only");
-        from = at + reply.seconds();
-    }
-    let rest = wav.without(&replies);
-    assert!(rest < 1e-4, "power {rest} of something the service did not say");
-    assert_eq!(log.violations(), Vec::<String>::new());
+    pair.said(2);
 }
 
 #[test]
@@ -270,19 +313,7 @@ fn wrong_usage_and_wrong_configuration_have_their_exit_codes() {
 #[test]
 fn status_and_pair_ask_the_running_daemon() {
     let pair = Pair::start("status", "null", &[], &[]);
-    let config = pair.folder.join("config.toml").display().to_string();
-    let socket = format!("control.socket={}", pair.folder.join("control.sock").display());
-    let ask = |arguments: &[&str]| {
-        for _ in 0..50 {
-            let out = once(&[arguments, &["--config", &config, "--set", &socket]].concat());
-            if out.status.success() {
-                return String::from_utf8(out.stdout).unwrap();
-            }
-            sheet::pause(Duration::from_millis(100));
-        }
-        panic!("no answer to {arguments:?}");
-    };
-    let status: serde_json::Value = serde_json::from_str(&ask(&["status", "--json"])).unwrap();
+    let status: serde_json::Value = serde_json::from_str(&pair.ask(&["status", "--json"])).unwrap();
     assert_eq!(status["mode"], "open");
     assert_eq!(status["volume"], 60);
     // One that thinks before it asks: the daemon does other things meanwhile and does not lose it.
@@ -293,7 +324,7 @@ fn status_and_pair_ask_the_running_daemon() {
     let mut answer = String::new();
     slow.read_to_string(&mut answer).unwrap();
     assert!(answer.contains("\"volume\":60"), "{answer}");
-    let code = ask(&["pair", "--role", "viewer"]);
+    let code = pair.ask(&["pair", "--role", "viewer"]);
     assert!(code.trim().len() == 6 && code.trim().bytes().all(|b| b.is_ascii_digit()), "{code}");
     assert_eq!(pair.speaker.terminate(), Some(0));
 }

@@ -11,6 +11,7 @@ mod panel;
 mod quirks;
 mod scenario;
 mod sheet;
+mod siege;
 mod simulation;
 mod socket;
 mod sound;

@@ -1,14 +1,23 @@
-//! The panel from outside: real sockets, a host played by the test.
+//! The panel from outside: real sockets, a host played by the test. Attacks carry the number they
+//! have in the list they come from (A01 and so on).
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong while preparing a test fails it")]
 
+#[path = "panel/codes.rs"]
+mod codes;
 #[path = "panel/desk.rs"]
 mod desk;
 #[path = "panel/errands.rs"]
 mod errands;
 #[path = "panel/events.rs"]
 mod events;
+#[path = "panel/flood.rs"]
+mod flood;
 #[path = "panel/gate.rs"]
 mod gate;
 #[path = "panel/limits.rs"]
 mod limits;
+#[path = "panel/requests.rs"]
+mod requests;
+#[path = "panel/sockets.rs"]
+mod sockets;

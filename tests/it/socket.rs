@@ -1,6 +1,6 @@
 //! The service's socket against a hand-made far end on loopback.
 
-mod capture;
+pub(crate) mod capture;
 mod peer;
 mod refusal;
 mod stall;

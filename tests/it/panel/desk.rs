@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -30,6 +30,11 @@ pub(super) fn clock() -> Instant {
     Instant::now()
 }
 
+fn moment(started: Instant, ahead: &AtomicU64) -> Moment {
+    let micros = u64::try_from(started.elapsed().as_micros()).unwrap();
+    Moment::from_micros(micros + ahead.load(Ordering::Relaxed))
+}
+
 pub(super) struct Desk {
     pub(super) address: SocketAddr,
     pub(super) trust: Trust,
@@ -38,6 +43,8 @@ pub(super) struct Desk {
     pub(super) stop: Arc<Pulse>,
     pub(super) dir: PathBuf,
     started: Instant,
+    /// Microseconds the panel's clock is ahead of ours.
+    ahead: Arc<AtomicU64>,
     thread: Option<std::thread::JoinHandle<Result<(), panel::Error>>>,
 }
 
@@ -77,9 +84,9 @@ impl Desk {
         };
         adjust(&mut options);
         let started = clock();
-        let time: grok_speaker::base::Clock = Arc::new(move || {
-            Moment::from_micros(u64::try_from(started.elapsed().as_micros()).unwrap())
-        });
+        let ahead = Arc::new(AtomicU64::new(0));
+        let skipped = ahead.clone();
+        let time: grok_speaker::base::Clock = Arc::new(move || moment(started, &skipped));
         let trust = Trust::open(&dir, Arc::new(|| 1_800_000_000));
         let listener = panel::bind(&options).unwrap();
         let address = listener.address().unwrap();
@@ -101,11 +108,16 @@ impl Desk {
             runtime.block_on(panel::serve(options, listener, theirs, wires, stopped))
         });
         let thread = Some(thread.unwrap());
-        Self { address, trust, events, requests, stop, dir, started, thread }
+        Self { address, trust, events, requests, stop, dir, started, ahead, thread }
     }
 
     pub(super) fn now(&self) -> Moment {
-        Moment::from_micros(u64::try_from(self.started.elapsed().as_micros()).unwrap())
+        moment(self.started, &self.ahead)
+    }
+
+    /// Lets time pass for the panel.
+    pub(super) fn skip(&self, time: Duration) {
+        self.ahead.fetch_add(u64::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
     }
 
     /// Ends the panel and says how it ended.
@@ -173,16 +185,21 @@ impl Desk {
 
     /// A WebSocket that has not joined the namespace.
     pub(super) async fn dial(&self, session: &Session) -> Panel {
-        let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", self.address);
+        let mut panel = self.dial_at("", &session.cookie).await;
+        assert!(panel.text().await.unwrap().starts_with("0{"));
+        panel
+    }
+
+    /// A WebSocket with more in its query, for example an open session.
+    pub(super) async fn dial_at(&self, query: &str, cookie: &str) -> Panel {
+        let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket{query}", self.address);
         let mut request = url.into_client_request().unwrap();
-        request.headers_mut().insert("cookie", session.cookie.parse().unwrap());
+        request.headers_mut().insert("cookie", cookie.parse().unwrap());
         let origin = format!("http://{}", self.address);
         request.headers_mut().insert("origin", origin.parse().unwrap());
         let tcp = TcpStream::connect(self.address).await.unwrap();
         let (ws, _) = tokio_tungstenite::client_async(request, tcp).await.unwrap();
-        let mut panel = Panel { ws, seen: VecDeque::new(), next: 0 };
-        assert!(panel.text().await.unwrap().starts_with("0{"));
-        panel
+        Panel { ws, seen: VecDeque::new(), next: 0 }
     }
 
     /// Waits until so many panels are live.
@@ -238,7 +255,7 @@ impl Reply {
 }
 
 /// Status 0 when the connection was closed without an answer.
-async fn read_reply(tcp: &mut TcpStream, has_body: bool) -> Reply {
+pub(super) async fn read_reply(tcp: &mut TcpStream, has_body: bool) -> Reply {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -296,6 +313,12 @@ impl Panel {
     /// Bytes below WebSocket.
     pub(super) async fn say_raw(&mut self, bytes: &[u8]) {
         let _ = self.ws.get_mut().write_all(bytes).await;
+    }
+
+    /// Takes so many bytes from below WebSocket, where they are lost.
+    pub(super) async fn sip(&mut self, count: usize) {
+        let mut bytes = vec![0; count];
+        let _ = self.ws.get_mut().read(&mut bytes).await;
     }
 
     async fn message(&mut self) -> Option<Message> {

@@ -162,6 +162,7 @@ async fn commands_reach_the_host_and_its_answers_come_back() {
     assert_eq!(answer["code"], "busy");
 }
 
+/// A08.
 #[tokio::test]
 async fn no_role_does_more_than_its_own() {
     let mut desk = Desk::start();
@@ -182,6 +183,7 @@ async fn no_role_does_more_than_its_own() {
     }
 }
 
+/// A38.
 #[tokio::test]
 async fn a_reply_is_heard_by_its_sender_and_by_listeners_only() {
     let mut desk = Desk::start();
@@ -255,6 +257,7 @@ fn tick(t: f64) -> Tick {
     Tick { t, mic_dbfs: -40.0, speaker_dbfs: -50.0, speech: 0.5, erle_db: 10.0 }
 }
 
+/// A22.
 #[tokio::test]
 async fn meters_arrive_whole_between_other_events() {
     let desk = Desk::start();

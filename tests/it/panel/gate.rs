@@ -26,6 +26,8 @@ async fn statuses(desk: &Desk, lines: &[&str]) -> [u16; 4] {
     ]
 }
 
+/// A01, A02, A04. A request without `Origin` is let in with a cookie: no browser sends one, and
+/// programs that are no browser do not say where they come from.
 #[tokio::test]
 async fn the_guard_stands_before_every_transport() {
     let desk = Desk::start();
@@ -74,6 +76,7 @@ async fn the_guard_stands_before_every_transport() {
     assert_eq!(desk.trust.clients(), 0);
 }
 
+/// A06, A31.
 #[tokio::test]
 async fn spellings_of_the_socket_path_do_not_slip_through() {
     let desk = Desk::start();
@@ -98,6 +101,7 @@ async fn spellings_of_the_socket_path_do_not_slip_through() {
     }
 }
 
+/// A03, A05.
 #[tokio::test]
 async fn an_open_session_id_is_of_no_use_to_another_client() {
     let desk = Desk::start();
@@ -122,6 +126,7 @@ async fn an_open_session_id_is_of_no_use_to_another_client() {
     desk.live(1, Duration::from_secs(1)).await;
 }
 
+/// A29.
 #[tokio::test]
 async fn every_answer_carries_the_headers() {
     let desk = Desk::start();
@@ -166,6 +171,7 @@ async fn every_answer_carries_the_headers() {
     }
 }
 
+/// A10, A11, A15, A37.
 #[tokio::test]
 async fn a_code_pairs_once_and_five_wrong_ones_close_the_window() {
     let desk = Desk::start();
@@ -209,6 +215,7 @@ async fn a_code_pairs_once_and_five_wrong_ones_close_the_window() {
     }
 }
 
+/// A12.
 #[tokio::test]
 async fn a_session_outlives_a_restart_and_its_file_holds_only_hashes() {
     let mut desk = Desk::start();
@@ -228,6 +235,7 @@ async fn a_session_outlives_a_restart_and_its_file_holds_only_hashes() {
     later.connect(&session, Value::Null).await;
 }
 
+/// A07, A08.
 #[tokio::test]
 async fn the_word_of_the_page_is_needed_inside_socket_io() {
     let desk = Desk::start();
@@ -257,6 +265,7 @@ async fn the_word_of_the_page_is_needed_inside_socket_io() {
     assert!(panel.text().await.unwrap().starts_with("44/admin,"));
 }
 
+/// A07.
 #[tokio::test]
 async fn a_second_handshake_on_one_socket_changes_nothing() {
     let desk = Desk::start();
@@ -289,6 +298,7 @@ async fn health_is_for_all_neighbours() {
     assert_eq!((reply.status, reply.body.as_str()), (503, "deaf"));
 }
 
+/// A14, A15.
 #[tokio::test]
 async fn a_client_that_is_no_longer_paired_is_cut_off() {
     let desk = Desk::start();

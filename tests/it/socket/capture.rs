@@ -1,4 +1,4 @@
-//! Everything that is logged while the socket tests run, at every level.
+//! Everything that is logged from the first test on that asks for it, at every level.
 
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -19,7 +19,7 @@ impl log::Log for Capture {
             return;
         }
         let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(lines, "{} {}", record.target(), record.args());
+        let _ = writeln!(lines, "{} {} {}", record.level(), record.target(), record.args());
         let _ = record.key_values().visit(&mut Fields(&mut lines));
     }
 
@@ -39,7 +39,7 @@ impl<'kvs> log::kv::VisitSource<'kvs> for Fields<'_> {
     }
 }
 
-pub(super) fn install() {
+pub(crate) fn install() {
     ONCE.call_once(|| {
         // Where somebody else was first, the test that looks for our line fails.
         let _ = log::set_logger(&Capture);
@@ -47,6 +47,6 @@ pub(super) fn install() {
     });
 }
 
-pub(super) fn text() -> String {
+pub(crate) fn text() -> String {
     LINES.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

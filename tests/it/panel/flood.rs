@@ -1,0 +1,159 @@
+//! Attacks by mass: connections, sessions, frames, events, and readers that do not read. Memory is
+//! watched in `siege`, on a speaker in a process of its own.
+
+use super::desk::{Desk, SOON, clock, read_reply};
+use grok_speaker::base::event::Tag;
+use grok_speaker::base::unit::Rate;
+use grok_speaker::panel::event::{Audio, Event, Tick};
+use grok_speaker::panel::trust::Role;
+use serde_json::{Value, json};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{sleep, timeout};
+
+/// A neighbour of its own for every sixteen connections.
+async fn connect(desk: &Desk, n: usize) -> Option<TcpStream> {
+    let socket = TcpSocket::new_v4().unwrap();
+    let last = u8::try_from(1 + n / 16 % 200).unwrap();
+    socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 2, last), 0))).unwrap();
+    timeout(SOON, socket.connect(desk.address)).await.ok()?.ok()
+}
+
+/// A16: 300 connections with half a head, 300 that say nothing and some with half a body are gone
+/// within 15 s, and meanwhile the owner comes in.
+#[tokio::test]
+async fn a16_slow_and_silent_connections_are_gone_within_15_s() {
+    let desk = Desk::start();
+    let owner = desk.pair(Role::Admin).await;
+    let start = clock();
+    let mut slow = Vec::new();
+    for n in 0..600 {
+        let Some(mut tcp) = connect(&desk, n).await else { continue };
+        if n % 2 == 0 {
+            // It may have made room for a newer one already.
+            let _ = tcp.write_all(b"GET / HTTP/1.1\r\nHost: ").await;
+        }
+        slow.push(tcp);
+    }
+    let head = format!(
+        "POST /api/pair HTTP/1.1\r\nHost: {}\r\nContent-Length: 50\r\n\r\n{{",
+        desk.address
+    );
+    for n in 600..608 {
+        let mut tcp = connect(&desk, n).await.unwrap();
+        tcp.write_all(head.as_bytes()).await.unwrap();
+        slow.push(tcp);
+    }
+    let mut panel = desk.connect(&owner, Value::Null).await;
+    assert_eq!(panel.ask("grok-voice:listen", json!({"on": true})).await["ok"], true);
+    for tcp in &mut slow {
+        let mut rest = Vec::new();
+        let left = Duration::from_secs(15).saturating_sub(start.elapsed());
+        let read = timeout(left.max(Duration::from_millis(20)), tcp.read_to_end(&mut rest)).await;
+        assert!(read.is_ok(), "one is still open after {:?}", start.elapsed());
+    }
+    assert!(start.elapsed() > Duration::from_secs(8), "{:?}", start.elapsed());
+    assert_eq!(panel.ask("grok-voice:listen", json!({"on": false})).await["ok"], true);
+}
+
+/// A18: handshakes without a cookie make no session, however many.
+#[tokio::test]
+async fn a18_sessions_are_not_made_without_a_cookie() {
+    let desk = Desk::with(|options| options.max_per_session = 2);
+    let host = desk.address;
+    let request =
+        format!("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let flood = (0..8).map(|_| async {
+        let mut tcp = TcpStream::connect(desk.address).await.unwrap();
+        for _ in 0..2500 {
+            tcp.write_all(request.as_bytes()).await.unwrap();
+            assert_eq!(read_reply(&mut tcp, true).await.status, 401);
+        }
+    });
+    futures_util::future::join_all(flood).await;
+    // With one, no more than are needed.
+    let session = desk.pair(Role::Viewer).await;
+    let mut made = 0;
+    for _ in 0..50 {
+        let head = "GET /socket.io/?EIO=4&transport=polling";
+        made += usize::from(desk.http(head, &[&session.line()], "").await.status == 200);
+    }
+    assert_eq!(made, 4);
+}
+
+/// A20: while one controller sends as fast as it can, the others are answered at once.
+#[tokio::test]
+async fn a20_a_flood_of_one_is_not_felt_by_others() {
+    let desk = Desk::start();
+    let mut witness = desk.panel(Role::Admin).await;
+    let session = desk.pair(Role::Controller).await;
+    let flood = async {
+        loop {
+            let mut panel = desk.connect(&session, Value::Null).await;
+            for _ in 0..10_000 {
+                panel.send("grok-voice:inspect", json!({"on": false})).await;
+            }
+            assert!(panel.closes().await);
+        }
+    };
+    let others = async {
+        let mut spans = Vec::new();
+        for _ in 0..41 {
+            let start = clock();
+            assert_eq!(witness.ask("grok-voice:listen", json!({"on": true})).await["ok"], true);
+            spans.push(start.elapsed());
+            // Slower than the pace allows.
+            sleep(Duration::from_millis(60)).await;
+        }
+        spans.sort();
+        spans[spans.len() / 2]
+    };
+    let median = tokio::select! {
+        median = others => median,
+        () = flood => unreachable!("it ends with the other"),
+    };
+    assert!(median < Duration::from_millis(100), "{median:?}");
+}
+
+/// A21: one that takes a kilobyte a second and one that has vanished are gone within 20 s, both on
+/// one speaker that goes on talking to a third.
+#[tokio::test]
+async fn a21_slow_and_vanished_readers_are_gone_within_20_s() {
+    let desk = Desk::start();
+    let mut witness = desk.panel(Role::Admin).await;
+    let (slow, gone) = (desk.pair(Role::Admin).await, desk.pair(Role::Admin).await);
+    let mut slow = desk.connect(&slow, Value::Null).await;
+    slow.ask("grok-voice:listen", json!({"on": true})).await;
+    // It stays open below, as a phone that has left the network leaves it.
+    let vanished = desk.connect(&gone, Value::Null).await;
+    let start = clock();
+    let flood = async {
+        for n in 0..2000 {
+            let (item, tag, rate) = ("a".to_owned(), Tag(1), Rate(24_000));
+            desk.tell(Event::Audio(Audio { item, tag, rate, pcm: vec![n; 2400], to: None })).await;
+            let t = f64::from(n);
+            let tick = Tick { t, mic_dbfs: 0.0, speaker_dbfs: 0.0, speech: 0.0, erle_db: 0.0 };
+            desk.tell(Event::Tick(tick)).await;
+            while witness.wait("grok-voice:tick").await.body["t"] != t {}
+            if desk.trust.clients() == 1 {
+                return start.elapsed();
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{} live after {:?}", desk.trust.clients(), start.elapsed());
+    };
+    let reader = async {
+        loop {
+            slow.sip(1000).await;
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let span = tokio::select! {
+        span = flood => span,
+        () = reader => unreachable!("it never ends"),
+    };
+    assert!(span < Duration::from_secs(20), "{span:?}");
+    drop(vanished);
+}
