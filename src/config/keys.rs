@@ -275,6 +275,12 @@ pub const KEYS: &[Key] = &[
         "Address and port of the panel over TLS, or off.",
     ),
     key(
+        "panel.secrets_on_http",
+        "false",
+        Kind::Boolean,
+        "Whether secrets, such as the API key, may be typed into the panel without TLS.",
+    ),
+    key(
         "panel.hosts",
         "[]",
         Kind::Texts(HOST),

@@ -6,7 +6,7 @@
 //! Pure: `event` (names and shapes), `trust` (roles, pairing window, sessions), `rule` (host,
 //! origin, address), `ask` (role table, payloads, pace), `feed` (numbers, ring, snapshot).
 //! Doors: `stream` and `server` (accept loop), `guard` (outermost check), `pairing` (tokens and
-//! their file), `pages` (HTTP), `socket` and `client` (Socket.IO).
+//! their file), `ca` and `tls` (certificates), `pages` (HTTP), `socket` and `client` (Socket.IO).
 
 pub mod ask;
 pub mod event;
@@ -14,6 +14,8 @@ pub mod feed;
 pub mod rule;
 pub mod trust;
 
+#[cfg(feature = "io")]
+mod ca;
 #[cfg(feature = "io")]
 mod client;
 #[cfg(feature = "io")]
@@ -28,11 +30,17 @@ mod server;
 mod socket;
 #[cfg(feature = "io")]
 mod stream;
+#[cfg(feature = "io")]
+mod tls;
 
+#[cfg(feature = "io")]
+pub use ca::Fingerprint;
 #[cfg(feature = "io")]
 pub use pairing::{Trust, Wall};
 #[cfg(feature = "io")]
 pub use server::{Error, Listener, Wires, bind, serve};
+#[cfg(feature = "io")]
+pub use tls::Tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,6 +50,10 @@ use std::path::PathBuf;
 pub struct Options {
     /// Address and port; `None` when the panel is off, port 0 for any free one.
     pub listen: Option<SocketAddr>,
+    /// The same over TLS.
+    pub listen_tls: Option<SocketAddr>,
+    /// Whether secrets may be typed over plain HTTP.
+    pub secrets_on_http: bool,
     /// Further names under which the panel may be reached, without port.
     pub hosts: Vec<String>,
     /// Open sockets together.
@@ -60,6 +72,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: Some(SocketAddr::from(([0, 0, 0, 0], 8080))),
+            listen_tls: None,
+            secrets_on_http: false,
             hosts: Vec::new(),
             max_connections: 64,
             max_per_address: 16,

@@ -10,3 +10,5 @@ mod events;
 mod gate;
 #[path = "panel/limits.rs"]
 mod limits;
+#[path = "panel/tls.rs"]
+mod tls;
