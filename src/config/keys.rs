@@ -275,6 +275,18 @@ pub const KEYS: &[Key] = &[
         "Address and port of the panel over TLS, or off.",
     ),
     key(
+        "panel.secrets_on_http",
+        "false",
+        Kind::Boolean,
+        "Whether secrets, such as the API key, may be typed into the panel without TLS.",
+    ),
+    key(
+        "panel.mdns",
+        r#""auto""#,
+        Kind::Word(&["auto", "off"]),
+        "Say the panel's name on the network: auto (where avahi does not run), off.",
+    ),
+    key(
         "panel.hosts",
         "[]",
         Kind::Texts(HOST),

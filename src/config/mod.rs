@@ -99,6 +99,10 @@ pub struct Panel {
     pub listen: Option<SocketAddr>,
     /// `panel.listen_tls`; `None`: off.
     pub listen_tls: Option<SocketAddr>,
+    /// `panel.secrets_on_http`.
+    pub secrets_on_http: bool,
+    /// `panel.mdns`: whether the speaker may say its own name on the network.
+    pub mdns: bool,
     /// `panel.hosts`.
     pub hosts: Vec<String>,
     /// `panel.max_connections`.

@@ -227,12 +227,20 @@ pub fn pair(sources: &Sources, role: &str) -> anyhow::Result<()> {
     let code = answer["code"].as_str().context("the daemon gave no code")?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{code}")?;
-    if let Some(address) = answer["panel"].as_str() {
-        writeln!(
-            std::io::stderr(),
-            "Enter it at {address} within {} seconds (role: {role}).",
-            answer["seconds"]
-        )?;
+    let mut beside = std::io::stderr().lock();
+    let list = answer["panel_addresses"].as_array().into_iter().flatten();
+    let addresses: Vec<&str> = list.filter_map(|address| address.as_str()).collect();
+    if let Some((first, others)) = addresses.split_first() {
+        let seconds = &answer["seconds"];
+        writeln!(beside, "Enter it at {first} within {seconds} seconds (role: {role}).")?;
+        if !others.is_empty() {
+            writeln!(beside, "The same place: {}", others.join(" "))?;
+        }
+    }
+    if let (Some(groups), Some(sha256)) =
+        (answer["fingerprint"].as_str(), answer["fingerprint_sha256"].as_str())
+    {
+        writeln!(beside, "Over TLS the speaker shows the fingerprint {groups}\n({sha256}).")?;
     }
     Ok(())
 }

@@ -65,7 +65,8 @@ pub fn run(demo: Demo) -> anyhow::Result<()> {
     let config = config::load(&Sources::of_process(Some(file), sets))?;
     let host = host::Host::open(config, None)?;
     if let Some(invitation) = host.invite() {
-        let host::Invitation { url, code, seconds } = invitation;
+        let host::Invitation { urls, code, seconds, .. } = invitation;
+        let url = urls.first().map_or("", String::as_str);
         writeln!(out, "panel: {url} (code {code}, valid {seconds} s)")?;
     }
     let speaker = demo.speaker;
@@ -182,6 +183,8 @@ fn sets(
         ("audio.input", mic),
         ("audio.output", speaker),
         ("panel.listen", panel),
+        // A demo is gone in a minute, and its name would stay in the neighbours' memory.
+        ("panel.mdns", "off".to_owned()),
         ("state.directory", folder.join("state").display().to_string()),
         ("control.socket", folder.join("control.sock").display().to_string()),
         ("log.level", "warn".to_owned()),

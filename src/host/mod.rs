@@ -10,6 +10,7 @@ pub mod desk;
 pub mod health;
 mod inspect;
 pub mod journal;
+mod lan;
 pub mod listen;
 pub mod meter;
 pub mod outlet;
@@ -34,7 +35,7 @@ use crate::config::{self, Config, ConfigError, Sources};
 use crate::conversation::journal::Line;
 use crate::conversation::{Conversation, Settings};
 use crate::grok::socket::{self, Socket};
-use crate::panel::Trust;
+use crate::panel::{Fingerprint, Tls, Trust};
 use crate::speech;
 use anyhow::Context;
 use counters::Counters;
@@ -44,7 +45,6 @@ use journal::Journal;
 use outlet::Outlet;
 use panel::PanelLine;
 use pump::{Onlooker, Pump};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -93,15 +93,6 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// `http://..` of the panel as a person types it.
-pub fn panel_url(address: SocketAddr) -> String {
-    if address.ip().is_unspecified() {
-        format!("http://{}:{}/", host_name(), address.port())
-    } else {
-        format!("http://{address}/")
-    }
-}
-
 /// The daemon: `run`.
 pub fn run(sources: &Sources, journal: Option<PathBuf>) -> anyhow::Result<()> {
     let config = config::load(sources)?;
@@ -109,8 +100,10 @@ pub fn run(sources: &Sources, journal: Option<PathBuf>) -> anyhow::Result<()> {
         return Err(e.into());
     }
     let host = Host::open(config, journal)?;
-    if let Some(url) = host.panel() {
-        log::info!(panel = url.as_str(); "the panel is up; pair with the code of `grok-speaker pair`");
+    let panel = host.pump.panel.as_ref().map(PanelLine::urls).unwrap_or_default();
+    if !panel.is_empty() {
+        let panel = panel.join(" ");
+        log::info!(panel = panel.as_str(); "the panel is up; pair with the code of `grok-speaker pair`");
     }
     host.run(None)
 }
@@ -118,8 +111,10 @@ pub fn run(sources: &Sources, journal: Option<PathBuf>) -> anyhow::Result<()> {
 /// An open pairing window, for a person.
 #[derive(Debug)]
 pub struct Invitation {
-    /// Where to enter the code.
-    pub url: String,
+    /// Where to enter the code, the best first.
+    pub urls: Vec<String>,
+    /// By what a browser's owner recognises this speaker over TLS, where that is on.
+    pub fingerprint: Option<Fingerprint>,
     /// Six digits.
     pub code: String,
     /// How long it counts.
@@ -135,6 +130,9 @@ pub(crate) fn socket_options(config: &Config) -> socket::Options {
 fn panel_options(config: &Config) -> crate::panel::Options {
     crate::panel::Options {
         listen: config.panel.listen,
+        listen_tls: config.panel.listen_tls,
+        secrets_on_http: config.panel.secrets_on_http,
+        mdns: config.panel.mdns,
         hosts: config.panel.hosts.clone(),
         max_connections: config.panel.max_connections,
         max_per_address: config.panel.max_per_address,
@@ -152,12 +150,6 @@ pub(crate) fn key(config: &Config) -> Result<Option<Found>, KeyError> {
 /// Unix seconds; before 1970 it is 0.
 fn unix() -> u64 {
     u64::try_from(clock::wall().unix).unwrap_or(0)
-}
-
-/// The name under which neighbours find this machine.
-fn host_name() -> String {
-    let name = nix::unistd::gethostname().ok().and_then(|n| n.into_string().ok());
-    name.map_or_else(|| "localhost".to_owned(), |name| format!("{name}.local"))
 }
 
 /// Everything opened and wired; sound flows already.
@@ -205,8 +197,18 @@ impl Host {
             // As above.
             let _ = sound.report.try_send(Fault::StateSetAside { words: words.to_owned() });
         }
-        let handed = systemd::panel_socket();
-        let panel = (options.listen.is_some() || handed.is_some()).then(|| {
+        let handed = systemd::panel_sockets();
+        let tls = if options.listen_tls.is_some() || handed.tls.is_some() {
+            Some(Tls::open(&config.state, &options.hosts, Arc::new(unix))?)
+        } else {
+            None
+        };
+        if let Some(words) = tls.as_ref().and_then(Tls::set_aside) {
+            // As above.
+            let _ = sound.report.try_send(Fault::StateSetAside { words: words.to_owned() });
+        }
+        let plain = options.listen.is_some() || handed.plain.is_some();
+        let panel = (plain || tls.is_some()).then(|| {
             let (clock, health) = (Arc::clone(&clock), Arc::clone(&health));
             let desk = desk::open(Desk { trust: trust.clone(), clock: Arc::clone(&clock) });
             let shared = panel::Shared {
@@ -215,7 +217,7 @@ impl Host {
                 health,
                 counters: Arc::clone(&counters),
             };
-            PanelLine::open(options, handed, clock, shared)
+            PanelLine::open(options, handed, tls, clock, shared)
         });
         let control = control::Control::open(&config)
             .inspect_err(|e| log::warn!("no control socket, so no `status` and no `pair`: {e}"))
@@ -251,11 +253,6 @@ impl Host {
         };
         drop(_entered);
         Ok(Self { runtime, pump })
-    }
-
-    /// Where the panel is.
-    pub fn panel(&self) -> Option<String> {
-        self.pump.panel.as_ref().and_then(|p| p.address()).map(panel_url)
     }
 
     /// Opens a pairing window for an admin.

@@ -7,9 +7,11 @@ use crate::base::ring::Silent;
 use crate::base::unit::Moment;
 use crate::host::counters::Counters;
 use crate::host::health::Health;
+use crate::host::lan::urls;
+use crate::host::systemd::Sockets;
 use crate::host::thread::{PANEL, Worker};
 use crate::panel::event::{Event, Request};
-use crate::panel::{self, Trust, Wires};
+use crate::panel::{self, Fingerprint, Listener, Tls, Trust, Wires};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +32,9 @@ pub struct PanelLine {
     start: Box<dyn Fn() -> std::io::Result<Running>>,
     clock: Clock,
     counters: Arc<Counters>,
-    address: Option<SocketAddr>,
+    /// Where it listens, or is to listen, for HTTP and for HTTPS.
+    addresses: [Option<SocketAddr>; 2],
+    fingerprint: Option<Fingerprint>,
     running: Option<Running>,
     /// Since when it does not run.
     down: Option<Moment>,
@@ -40,7 +44,7 @@ pub struct PanelLine {
 
 impl std::fmt::Debug for PanelLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PanelLine").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("PanelLine").field("addresses", &self.addresses).finish_non_exhaustive()
     }
 }
 
@@ -65,7 +69,7 @@ impl std::fmt::Debug for Shared {
 
 /// One life of the panel.
 struct Running {
-    address: SocketAddr,
+    addresses: [Option<SocketAddr>; 2],
     events: mpsc::Sender<Event>,
     requests: mpsc::Receiver<Request>,
     pulse: Arc<Pulse>,
@@ -73,22 +77,22 @@ struct Running {
 }
 
 impl PanelLine {
-    /// Binds the address, or takes the socket that was handed over, and starts the thread. A port
-    /// that is taken costs the panel only: it is tried again until it is free.
+    /// Binds the addresses, or takes the sockets that were handed over, and starts the thread. A port
+    /// that is taken costs the panel only: it is tried again until it is free. `tls` is what HTTPS
+    /// is served with.
     pub fn open(
         options: panel::Options,
-        handed: Option<TcpListener>,
+        handed: Sockets,
+        tls: Option<Tls>,
         clock: Clock,
         shared: Shared,
     ) -> Self {
         let (time, counters) = (Arc::clone(&clock), Arc::clone(&shared.counters));
-        let address = options.listen;
+        let addresses = [options.listen, options.listen_tls];
+        let fingerprint = tls.as_ref().map(|tls| tls.fingerprint().clone());
         let start = move || {
-            let listener = match &handed {
-                Some(socket) => panel::Listener::adopt(socket.try_clone()?)?,
-                None => panel::bind(&options)?,
-            };
-            let address = listener.address()?;
+            let listener = listener(&options, &handed, tls.as_ref())?;
+            let addresses = [listener.address(), listener.tls_address()];
             let (events, from_host) = mpsc::channel(EVENTS);
             let (to_host, requests) = mpsc::channel(REQUESTS);
             let pulse = Arc::new(Pulse::default());
@@ -110,14 +114,15 @@ impl PanelLine {
                     log::error!("the panel has ended: {e}");
                 }
             })?;
-            Ok(Running { address, events, requests, pulse, worker })
+            Ok(Running { addresses, events, requests, pulse, worker })
         };
         let now = clock();
         let mut line = Self {
             start: Box::new(start),
             clock,
             counters,
-            address,
+            addresses,
+            fingerprint,
             running: None,
             down: None,
             said: String::new(),
@@ -126,9 +131,15 @@ impl PanelLine {
         line
     }
 
-    /// Where it listens, or is to listen.
-    pub fn address(&self) -> Option<SocketAddr> {
-        self.address
+    /// Where a person finds it, HTTP first; where it listens, or is to listen.
+    pub fn urls(&self) -> Vec<String> {
+        let schemes = ["http", "https"].into_iter().zip(self.addresses);
+        schemes.flat_map(|(scheme, at)| at.map_or_else(Vec::new, |at| urls(scheme, at))).collect()
+    }
+
+    /// By what its owner recognises it over TLS, where that is on.
+    pub fn fingerprint(&self) -> Option<&Fingerprint> {
+        self.fingerprint.as_ref()
     }
 
     /// Hands an event over, or drops it; never waits.
@@ -167,18 +178,15 @@ impl PanelLine {
     fn begin(&mut self, now: Moment) {
         match (self.start)() {
             Ok(running) => {
-                self.address = Some(running.address);
+                self.addresses = running.addresses;
                 (self.running, self.down) = (Some(running), None);
                 self.said.clear();
             }
             Err(e) => {
                 self.down = Some(now);
-                let words = match self.address {
-                    Some(address) => format!("the panel cannot listen on {address}: {e}"),
-                    None => format!("the panel cannot start: {e}"),
-                };
+                let words = e.to_string();
                 if self.said != words {
-                    log::error!("{words}; it is tried again until it can (panel.listen)");
+                    log::error!("the panel cannot start: {words}; it is tried again until it can");
                     self.said = words;
                 }
             }
@@ -194,4 +202,30 @@ impl PanelLine {
             let _ = super::supervise::join_by(running.worker, &self.clock, limit);
         }
     }
+}
+
+/// What was handed over goes before what is configured.
+fn listener(
+    options: &panel::Options,
+    handed: &Sockets,
+    tls: Option<&Tls>,
+) -> std::io::Result<Listener> {
+    let plain = match (&handed.plain, options.listen) {
+        (Some(socket), _) => Listener::adopt(socket.try_clone()?)?,
+        (None, Some(address)) => Listener::adopt(bind(address, "panel.listen")?)?,
+        (None, None) => Listener::default(),
+    };
+    match (tls, &handed.tls, options.listen_tls) {
+        (Some(tls), Some(socket), _) => plain.with_tls(socket.try_clone()?, tls.clone()),
+        (Some(tls), None, Some(address)) => {
+            plain.with_tls(bind(address, "panel.listen_tls")?, tls.clone())
+        }
+        (Some(_) | None, _, _) => Ok(plain),
+    }
+}
+
+/// A port that is taken is said with its address and the key that chose it.
+fn bind(address: SocketAddr, key: &str) -> std::io::Result<TcpListener> {
+    let words = |e: std::io::Error| format!("it cannot listen on {address}: {e} ({key})");
+    TcpListener::bind(address).map_err(|e| std::io::Error::new(e.kind(), words(e)))
 }

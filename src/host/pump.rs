@@ -26,10 +26,10 @@ use crate::host::systemd;
 use crate::host::tally::Tally;
 use crate::host::telemetry::{self, Telemetry};
 use crate::host::thread::AsyncWait;
-use crate::host::{Bug, FLIGHT, Invitation, key, meter::Meter, panel_url};
-use crate::panel::Trust;
+use crate::host::{Bug, FLIGHT, Invitation, key, meter::Meter};
 use crate::panel::event::{Direction, Event, Severity};
 use crate::panel::trust::Role;
+use crate::panel::{Fingerprint, Trust};
 use anyhow::anyhow;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -308,17 +308,26 @@ impl Pump {
         status.insert("health".into(), health.into());
         status.insert("uptime_s".into(), (self.clock)().since(Moment::ZERO).as_secs().into());
         status.insert("build".into(), super::BUILD.into());
-        let address = self.panel.as_ref().and_then(|p| p.address()).map(panel_url);
-        status.insert("panel".into(), address.into());
+        if let Some(panel) = &self.panel {
+            let urls = panel.urls();
+            status.insert("panel".into(), urls.first().cloned().into());
+            status.insert("panel_addresses".into(), urls.into());
+            if let Some(Fingerprint { sha256, groups }) = panel.fingerprint() {
+                status.insert("fingerprint".into(), groups.as_str().into());
+                status.insert("fingerprint_sha256".into(), sha256.as_str().into());
+            }
+        }
         status.into()
     }
 
     /// Opens a pairing window; `None` where there is no panel.
     pub(super) fn invite(&self, role: Role) -> Option<Invitation> {
-        let url = panel_url(self.panel.as_ref()?.address()?);
+        let panel = self.panel.as_ref()?;
+        let (urls, fingerprint) = (panel.urls(), panel.fingerprint().cloned());
         let now = (self.clock)();
         let code = self.trust.open_window(role, now);
-        Some(Invitation { url, code: code.to_string(), seconds: code.until.since(now).as_secs() })
+        let seconds = code.until.since(now).as_secs();
+        Some(Invitation { urls, fingerprint, code: code.to_string(), seconds })
     }
 
     fn open_window(&self, role: &str) -> serde_json::Value {
@@ -327,9 +336,14 @@ impl Pump {
             Err(e) => return serde_json::json!({"error": format!("{e}")}),
         };
         match self.invite(role) {
-            Some(Invitation { url, code, seconds }) => {
-                serde_json::json!({"code": code, "seconds": seconds, "panel": url})
-            }
+            Some(Invitation { urls, fingerprint, code, seconds }) => serde_json::json!({
+                "code": code,
+                "seconds": seconds,
+                "panel": urls.first(),
+                "panel_addresses": urls,
+                "fingerprint": fingerprint.as_ref().map(|f| f.groups.as_str()),
+                "fingerprint_sha256": fingerprint.as_ref().map(|f| f.sha256.as_str()),
+            }),
             None => serde_json::json!({"error": "the panel is off (panel.listen)"}),
         }
     }

@@ -1,7 +1,8 @@
-//! DOOR sd-notify, listenfd: what we tell systemd, and the socket it may hand us. Outside systemd
+//! DOOR sd-notify, listenfd: what we tell systemd, and the sockets it may hand us. Outside systemd
 //! every call is a no-op.
 
 use sd_notify::NotifyState;
+use std::net::TcpListener;
 use std::time::Duration;
 
 /// Everything is open: units that wait for us may start.
@@ -30,15 +31,35 @@ pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|limit| limit / 2)
 }
 
-/// The panel's socket, where a socket unit holds it open. Only the first call gets it.
-pub fn panel_socket() -> Option<std::net::TcpListener> {
-    match listenfd::ListenFd::from_env().take_tcp_listener(0) {
-        Ok(socket) => socket,
-        Err(error) => {
-            log::warn!(error:%; "the socket handed over is no listening TCP socket");
-            None
+/// What a socket unit with this `FileDescriptorName` hands over is for HTTPS.
+const TLS: &str = "tls";
+
+/// The panel's sockets, where socket units hold them open.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    /// For HTTP.
+    pub plain: Option<TcpListener>,
+    /// For HTTPS.
+    pub tls: Option<TcpListener>,
+}
+
+/// Takes them, the first of each kind. Only the first call gets them.
+pub fn panel_sockets() -> Sockets {
+    let mut sockets = Sockets::default();
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let mut handed = listenfd::ListenFd::from_env();
+    for index in 0..handed.len() {
+        let is_tls = names.split(':').nth(index) == Some(TLS);
+        let place = if is_tls { &mut sockets.tls } else { &mut sockets.plain };
+        match handed.take_tcp_listener(index) {
+            Ok(socket) if place.is_none() => *place = socket,
+            Ok(_) => log::warn!("more sockets are handed over than the panel has use for"),
+            Err(error) => {
+                log::warn!(error:%; "a socket handed over is no listening TCP socket");
+            }
         }
     }
+    sockets
 }
 
 fn tell(state: &[NotifyState<'_>]) {

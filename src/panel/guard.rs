@@ -7,6 +7,7 @@ use super::rule;
 use super::socket::Hub;
 use super::stream::Peer;
 use crate::base::Clock;
+use crate::base::unit::Moment;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -95,12 +96,13 @@ impl Guard {
                 "This speaker does not go by that name. Open its address, or add the name to panel.hosts.",
             ));
         };
-        if !is_our_page(headers, host, path) {
+        if !is_our_page(headers, host, path, peer.secure) {
             self.log_once("origin", headers.get(header::ORIGIN), &peer);
             let words = "Requests from pages of other sites are refused.";
             return Err(Refused(StatusCode::FORBIDDEN, words));
         }
-        let visitor = self.visitor(headers);
+        let now = (self.clock)();
+        let visitor = recognise(headers, &self.trust, peer.secure, now).map(|(_, visitor)| visitor);
         if visitor.is_some() {
             peer.trusted.store(true, Ordering::Relaxed);
         }
@@ -118,11 +120,6 @@ impl Guard {
         }
         request.extensions_mut().insert(peer);
         Ok(visitor)
-    }
-
-    fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
-        token(headers, &self.trust.cookie())
-            .and_then(|token| self.trust.visitor(token, (self.clock)()))
     }
 
     /// An Engine.IO session belongs to the paired client that opened it.
@@ -215,17 +212,33 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 /// WebSocket and every POST, and no cookie of ours along with what other sites ask for, because the
 /// cookie is `SameSite=Strict`; so a request without `Origin` is no browser's or harmless. Following
 /// a link to the front page is harmless too.
-fn is_our_page(headers: &HeaderMap, host: &str, path: &str) -> bool {
+fn is_our_page(headers: &HeaderMap, host: &str, path: &str, secure: bool) -> bool {
     let origin = !headers.contains_key(header::ORIGIN)
-        || one(headers, &header::ORIGIN).is_some_and(|origin| rule::is_our_origin(origin, host));
+        || one(headers, &header::ORIGIN)
+            .is_some_and(|origin| rule::is_our_origin(origin, host, secure));
     let site = headers.get("sec-fetch-site").is_none_or(|site| {
         path == "/" || [b"same-origin".as_slice(), b"none"].contains(&site.as_bytes())
     });
     origin && site
 }
 
+/// Whose cookie a request brings, and its token. Over TLS also the one of a browser that paired
+/// without: its owner need not pair again.
+pub(super) fn recognise<'a>(
+    headers: &'a HeaderMap,
+    trust: &Trust,
+    secure: bool,
+    now: Moment,
+) -> Option<(&'a str, Visitor)> {
+    let names = if secure { &[true, false][..] } else { &[false] };
+    names.iter().find_map(|name| {
+        let token = token(headers, &trust.cookie(*name))?;
+        Some((token, trust.visitor(token, now)?))
+    })
+}
+
 /// The session token in the cookies: 64 hexadecimal digits under our name.
-pub(super) fn token<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn token<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()

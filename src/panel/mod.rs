@@ -7,7 +7,8 @@
 //! origin, address), `ask` (role table, payloads, pace), `errand` (what is answered with data), `feed`
 //! (numbers, ring, snapshot).
 //! Doors: `engine` (how the libraries serve), `stream` and `server` (accept loop), `guard` (outermost
-//! check), `pairing` (tokens and their file), `pages` (HTTP), `socket` and `client` (Socket.IO).
+//! check), `pairing` (tokens and their file), `ca` and `tls` (certificates), `mdns` (name on the
+//! network), `pages` (HTTP), `socket` and `client` (Socket.IO).
 
 pub mod ask;
 pub mod errand;
@@ -17,11 +18,15 @@ pub mod rule;
 pub mod trust;
 
 #[cfg(feature = "io")]
+mod ca;
+#[cfg(feature = "io")]
 mod client;
 #[cfg(feature = "io")]
 mod engine;
 #[cfg(feature = "io")]
 mod guard;
+#[cfg(feature = "io")]
+mod mdns;
 #[cfg(feature = "io")]
 mod pages;
 #[cfg(feature = "io")]
@@ -32,13 +37,19 @@ mod server;
 mod socket;
 #[cfg(feature = "io")]
 mod stream;
+#[cfg(feature = "io")]
+mod tls;
 
+#[cfg(feature = "io")]
+pub use ca::Fingerprint;
 #[cfg(feature = "io")]
 pub use engine::{Limits, http, socket_io};
 #[cfg(feature = "io")]
 pub use pairing::{Trust, Wall};
 #[cfg(feature = "io")]
 pub use server::{Error, Listener, Wires, bind, serve};
+#[cfg(feature = "io")]
+pub use tls::Tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -48,6 +59,12 @@ use std::path::PathBuf;
 pub struct Options {
     /// Address and port; `None` when the panel is off, port 0 for any free one.
     pub listen: Option<SocketAddr>,
+    /// The same over TLS.
+    pub listen_tls: Option<SocketAddr>,
+    /// Whether secrets may be typed over plain HTTP.
+    pub secrets_on_http: bool,
+    /// Whether to say on the network where the panel is, where nobody else on this machine does.
+    pub mdns: bool,
     /// Further names under which the panel may be reached, without port.
     pub hosts: Vec<String>,
     /// Open sockets together.
@@ -66,6 +83,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: Some(SocketAddr::from(([0, 0, 0, 0], 8080))),
+            listen_tls: None,
+            secrets_on_http: false,
+            mdns: true,
             hosts: Vec::new(),
             max_connections: 64,
             max_per_address: 16,

@@ -2,7 +2,9 @@
 //! part of the program: no path of a request ever reaches the file system.
 
 use super::guard;
-use super::pairing::{Trust, Visitor};
+use super::pairing::Trust;
+use super::stream::Peer;
+use super::tls::Tls;
 use super::trust::Denied;
 use crate::base::Clock;
 use axum::body::Body;
@@ -33,6 +35,8 @@ pub(super) struct Sources {
     pub(super) clock: Clock,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
+    /// What HTTPS is served with, and its port.
+    pub(super) tls: Option<(u16, Tls)>,
 }
 
 /// A file of the page, as built.
@@ -85,6 +89,8 @@ pub(super) fn router(sources: Sources) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/pair", post(pair))
         .route("/api/session", get(session))
+        .route("/api/trust", get(trust))
+        .route("/ca.crt", get(anchor))
         .with_state(sources)
 }
 
@@ -120,7 +126,11 @@ struct Pair {
     name: String,
 }
 
-async fn pair(State(sources): State<Sources>, body: Body) -> Response {
+async fn pair(
+    State(sources): State<Sources>,
+    Extension(peer): Extension<Arc<Peer>>,
+    body: Body,
+) -> Response {
     let no_store = [(header::CACHE_CONTROL, "no-store")];
     let refuse = |status: StatusCode, words: &str| {
         (status, no_store.clone(), Json(json!({"error": words}))).into_response()
@@ -134,7 +144,7 @@ async fn pair(State(sources): State<Sources>, body: Body) -> Response {
     match sources.trust.pair(&code, &name, (sources.clock)()) {
         Ok(paired) => {
             log::info!(role = paired.role.word(); "a panel was paired");
-            let cookie = cookie(&sources.trust, &paired.token);
+            let cookie = cookie(&sources.trust, &paired.token, peer.secure);
             let body = Json(json!({"role": paired.role, "csrf": paired.csrf}));
             (no_store, [(header::SET_COOKIE, cookie)], body).into_response()
         }
@@ -158,25 +168,43 @@ async fn pair(State(sources): State<Sources>, body: Body) -> Response {
 /// Says who asks, and lets the cookie live on.
 async fn session(
     State(sources): State<Sources>,
-    visitor: Option<Extension<Visitor>>,
+    Extension(peer): Extension<Arc<Peer>>,
     headers: HeaderMap,
 ) -> Response {
     let no_store = [(header::CACHE_CONTROL, "no-store")];
-    let name = sources.trust.cookie();
-    match (visitor, guard::token(&headers, &name)) {
-        (Some(Extension(visitor)), Some(token)) => {
-            let cookie = cookie(&sources.trust, token);
+    match guard::recognise(&headers, &sources.trust, peer.secure, (sources.clock)()) {
+        Some((token, visitor)) => {
+            let cookie = cookie(&sources.trust, token, peer.secure);
             let body = Json(json!({"role": visitor.role, "csrf": visitor.csrf}));
             (no_store, [(header::SET_COOKIE, cookie)], body).into_response()
         }
-        (Some(_) | None, _) => {
+        None => {
             let body = Json(json!({"error": "not paired"}));
             (StatusCode::UNAUTHORIZED, no_store, body).into_response()
         }
     }
 }
 
-fn cookie(trust: &Trust, token: &str) -> String {
-    let name = trust.cookie();
-    format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={COOKIE_S}")
+/// How far this connection is to be trusted, and how to have one that is.
+async fn trust(State(sources): State<Sources>, Extension(peer): Extension<Arc<Peer>>) -> Response {
+    let tls = sources.tls.as_ref().map(|(port, tls)| {
+        let print = tls.fingerprint();
+        json!({"port": port, "sha256": print.sha256, "groups": print.groups})
+    });
+    let body = json!({"secure": peer.secure, "secrets": peer.may_carry_secrets(), "tls": tls});
+    ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+/// The certificate of the speaker's own authority, for a phone to install.
+async fn anchor(State(sources): State<Sources>) -> Response {
+    let Some((_, tls)) = &sources.tls else { return StatusCode::NOT_FOUND.into_response() };
+    let headers =
+        [(header::CONTENT_TYPE, "application/x-x509-ca-cert"), (header::CACHE_CONTROL, "no-store")];
+    (headers, tls.anchor().to_owned()).into_response()
+}
+
+fn cookie(trust: &Trust, token: &str, secure: bool) -> String {
+    let name = trust.cookie(secure);
+    let only = if secure { "; Secure" } else { "" };
+    format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={COOKIE_S}{only}")
 }

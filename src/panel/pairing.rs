@@ -78,7 +78,7 @@ impl Trust {
         let file = state_dir.join(FILE);
         let (stored, set_aside) = match load(&file) {
             Ok(stored) => (stored, None),
-            Err(why) => (None, Some(put_aside(&file, &why))),
+            Err(why) => (None, Some(put_aside(&file, &why, "panels must pair again"))),
         };
         let fresh = stored.is_none();
         let stored =
@@ -157,9 +157,15 @@ impl Trust {
         self.0.panics.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Name of the session cookie.
-    pub(super) fn cookie(&self) -> String {
-        format!("spk_{}", self.0.device)
+    /// Eight digits that no other speaker has.
+    pub(super) fn device(&self) -> &str {
+        &self.0.device
+    }
+
+    /// Name of the session cookie; over TLS one that browsers keep from everything else, plain HTTP
+    /// included.
+    pub(super) fn cookie(&self, secure: bool) -> String {
+        format!("{}spk_{}", if secure { "__Host-" } else { "" }, self.0.device)
     }
 
     /// Makes a session for whoever knows the code.
@@ -234,13 +240,7 @@ pub(super) fn same(a: &str, b: &str) -> bool {
 
 /// `None` when there is no file yet.
 fn load(file: &Path) -> Result<Option<Stored>, String> {
-    match std::fs::metadata(file) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e.to_string()),
-        Ok(facts) if facts.len() > FILE_MAX => return Err(format!("{} bytes", facts.len())),
-        Ok(_) => {}
-    }
-    let bytes = std::fs::read(file).map_err(|e| e.to_string())?;
+    let Some(bytes) = read(file, FILE_MAX)? else { return Ok(None) };
     let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
     let id = stored.device.as_bytes();
     if id.len() != 8 || !id.iter().all(u8::is_ascii_hexdigit) || stored.sessions.len() > SESSIONS {
@@ -249,18 +249,29 @@ fn load(file: &Path) -> Result<Option<Stored>, String> {
     Ok(Some(stored))
 }
 
-fn put_aside(file: &Path, why: &str) -> String {
+/// A file of the state directory of at most `max` bytes; `None` when there is none yet.
+pub(super) fn read(file: &Path, max: u64) -> Result<Option<Vec<u8>>, String> {
+    match std::fs::metadata(file) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e.to_string()),
+        Ok(facts) if facts.len() > max => Err(format!("{} bytes", facts.len())),
+        Ok(_) => std::fs::read(file).map(Some).map_err(|e| e.to_string()),
+    }
+}
+
+/// Says so for a person, and what follows from it.
+pub(super) fn put_aside(file: &Path, why: &str, so: &str) -> String {
     let aside = file.with_extension("json.bad");
     let moved = std::fs::rename(file, &aside);
     let fate = moved.map_or_else(
         |e| format!("could not be set aside ({e})"),
         |()| format!("was set aside as {}", aside.display()),
     );
-    format!("{} is unreadable ({why}) and {fate}; panels must pair again", file.display())
+    format!("{} is unreadable ({why}) and {fate}; {so}", file.display())
 }
 
 /// The old file or the new one, whatever happens in between; readable by us only.
-fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(super) fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let dir = file.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(dir)?;
     let fresh = file.with_extension("json.new");
@@ -353,7 +364,7 @@ mod tests {
 
         let later = open(&dir);
         assert_eq!(later.set_aside(), None);
-        assert_eq!(later.cookie(), trust.cookie());
+        assert_eq!(later.cookie(true), trust.cookie(true));
         let visitor = later.visitor(&paired.token, Moment::ZERO).unwrap();
         assert_eq!((visitor.role, visitor.csrf), (Role::Controller, paired.csrf));
         assert!(later.visitor("", Moment::ZERO).is_none());

@@ -21,7 +21,8 @@ pub const HEADERS: [(&str, &str); 7] = [
 ];
 
 /// Paths that anybody on the local network may ask for.
-const OPEN: [&str; 5] = ["/", "/healthz", "/api/pair", "/api/session", "/favicon.ico"];
+const OPEN: [&str; 7] =
+    ["/", "/healthz", "/api/pair", "/api/session", "/api/trust", "/ca.crt", "/favicon.ico"];
 
 /// Whether `remote` may ask for `path` without being paired. Metrics are for this machine alone.
 pub fn is_open(path: &str, remote: IpAddr) -> bool {
@@ -85,17 +86,33 @@ fn is_port(text: &str) -> bool {
             .is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u16>().is_ok())
 }
 
-/// Whether a page of `origin` is our own page under the accepted `host`. `null` is not.
-pub fn is_our_origin(origin: &str, host: &str) -> bool {
-    ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(host))
+/// Whether a page of `origin` is our own page under the accepted `host`. `null` is not. Over TLS
+/// neither is a page that came without: anybody on the network can change that. Without, one that
+/// came over TLS is: something of the owner stands before us and speaks it.
+pub fn is_our_origin(origin: &str, host: &str, secure: bool) -> bool {
+    let plain = origin.strip_prefix("http://").filter(|_| !secure);
+    plain.or_else(|| origin.strip_prefix("https://")) == Some(host)
 }
 
-/// Names under which the device is reached: its host name, the same with `.local`, and what the
+/// Whether what must stay secret may be asked for on a connection: over TLS, from this machine
+/// itself, or where the owner trusts the network.
+pub fn may_carry_secrets(secure: bool, remote: IpAddr, trusted: bool) -> bool {
+    secure || trusted || remote.to_canonical().is_loopback()
+}
+
+/// The name under which neighbours look for a machine of this host name: its first part below
+/// `.local`, as every responder has it.
+pub fn local_name(hostname: &str) -> String {
+    let first = hostname.split('.').next().unwrap_or(hostname);
+    format!("{}.local", first.to_ascii_lowercase())
+}
+
+/// Names under which the device is reached: its host name, the one below `.local`, and what the
 /// owner added; lower case, without a port.
 pub fn names(hostname: Option<&str>, added: &[String]) -> Vec<String> {
     let own = hostname.map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty());
     own.iter()
-        .flat_map(|name| [name.clone(), format!("{name}.local")])
+        .flat_map(|name| [name.clone(), local_name(name)])
         .chain(added.iter().map(|name| name.to_ascii_lowercase()))
         .collect()
 }
@@ -165,9 +182,29 @@ mod tests {
     }
 
     #[test]
+    fn a_long_host_name_has_a_short_one_on_the_network() {
+        assert_eq!(names(Some("kitchen"), &[]), ["kitchen", "kitchen.local"]);
+        assert_eq!(names(Some("Kitchen.lan"), &[]), ["kitchen.lan", "kitchen.local"]);
+        assert_eq!(names(Some("kitchen.local"), &[])[1], "kitchen.local");
+        assert!(names(Some(" "), &[]).is_empty() && names(None, &["a".into()]) == ["a"]);
+    }
+
+    #[test]
+    fn secrets_need_tls_or_the_owners_word() {
+        let lan = ip("192.168.1.5");
+        assert!(!may_carry_secrets(false, lan, false));
+        assert!(may_carry_secrets(true, lan, false) && may_carry_secrets(false, lan, true));
+        for here in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(may_carry_secrets(false, ip(here), false), "{here}");
+        }
+    }
+
+    #[test]
     fn origins() {
-        assert!(is_our_origin("http://speaker.local:8080", "speaker.local:8080"));
-        assert!(is_our_origin("https://speaker.local", "speaker.local"));
+        assert!(is_our_origin("http://speaker.local:8080", "speaker.local:8080", false));
+        assert!(is_our_origin("https://speaker.local", "speaker.local", false));
+        assert!(is_our_origin("https://speaker.local", "speaker.local", true));
+        assert!(!is_our_origin("http://speaker.local", "speaker.local", true));
         for bad in [
             "null",
             "",
@@ -178,7 +215,9 @@ mod tests {
             "http://u@speaker.local:8080",
             "ftp://speaker.local:8080",
         ] {
-            assert!(!is_our_origin(bad, "speaker.local:8080"), "{bad}");
+            for secure in [false, true] {
+                assert!(!is_our_origin(bad, "speaker.local:8080", secure), "{bad}");
+            }
         }
     }
 }

@@ -2,10 +2,12 @@
 //! the panel thread.
 
 use super::guard::Guard;
+use super::mdns::{Card, Herald};
 use super::pages::{self, Sources};
 use super::pairing::Trust;
 use super::socket::Hub;
-use super::stream::{Crowd, Stream};
+use super::stream::{Crowd, Peer, Stream};
+use super::tls::Tls;
 use super::{Options, engine, errand::Desk, event::Event, event::Request, rule};
 use crate::base::Clock;
 use crate::base::pulse::Pulse;
@@ -16,10 +18,15 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+/// From the connection to encrypted bytes. With the time for a request head after it a stranger holds
+/// a connection no longer than without TLS by this much.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How often the loop turns by itself while somebody is there: answers due, queues.
 const TURN: Duration = Duration::from_millis(50);
 /// How often the silent are looked for, and at least whether to stop.
@@ -35,25 +42,78 @@ pub enum Error {
     /// The socket cannot be used by this runtime.
     #[error("the panel's socket cannot be used: {0}")]
     Listen(#[from] io::Error),
+    /// No certificate can be made.
+    #[error("no certificate for the panel can be made: {0}")]
+    Certificate(String),
     /// The host has gone without saying stop.
     #[error("nobody feeds the panel any more")]
     Deserted,
 }
 
-/// A bound socket that does not serve yet.
-#[derive(Debug)]
-pub struct Listener(TcpListener);
+/// Bound sockets that do not serve yet; none by default.
+#[derive(Debug, Default)]
+pub struct Listener {
+    plain: Option<TcpListener>,
+    tls: Option<(TcpListener, Tls)>,
+}
 
 impl Listener {
-    /// A socket that was handed over, already listening.
+    /// A socket for HTTP that was handed over, already listening.
     pub fn adopt(socket: TcpListener) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self(socket))
+        Ok(Self { plain: Some(socket), tls: None })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+    /// The same sockets and one for HTTPS, already listening.
+    pub fn with_tls(mut self, socket: TcpListener, tls: Tls) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        self.tls = Some((socket, tls));
+        Ok(self)
+    }
+
+    /// Where it listens for HTTP.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.plain.as_ref()?.local_addr().ok()
+    }
+
+    /// Where it listens for HTTPS.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls.as_ref()?.0.local_addr().ok()
+    }
+}
+
+/// The same sockets, once there is a runtime.
+struct Doors {
+    plain: Option<tokio::net::TcpListener>,
+    tls: Option<(tokio::net::TcpListener, Tls)>,
+}
+
+impl Doors {
+    fn open(listener: Listener) -> io::Result<Self> {
+        let Listener { plain, tls } = listener;
+        let plain = plain.map(tokio::net::TcpListener::from_std).transpose()?;
+        let tls = match tls {
+            Some((socket, tls)) => Some((tokio::net::TcpListener::from_std(socket)?, tls)),
+            None => None,
+        };
+        Ok(Self { plain, tls })
+    }
+
+    /// The next connection, and what encrypts it. May be dropped while it waits.
+    async fn next(&self) -> (io::Result<TcpStream>, Option<&Tls>) {
+        tokio::select! {
+            tcp = accept(self.plain.as_ref()) => (tcp, None),
+            tcp = accept(self.tls.as_ref().map(|(socket, _)| socket)) => {
+                (tcp, self.tls.as_ref().map(|(_, tls)| tls))
+            }
+        }
+    }
+}
+
+async fn accept(listener: Option<&tokio::net::TcpListener>) -> io::Result<TcpStream> {
+    match listener {
+        Some(listener) => listener.accept().await.map(|(tcp, _)| tcp),
+        None => std::future::pending().await,
     }
 }
 
@@ -87,6 +147,12 @@ pub fn bind(options: &Options) -> io::Result<Listener> {
     Listener::adopt(TcpListener::bind(address)?)
 }
 
+/// The names under which the device is reached, `hosts` among them.
+pub(super) fn own_names(hosts: &[String]) -> Vec<String> {
+    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    rule::names(hostname.as_deref(), hosts)
+}
+
 /// Serves until `stop`, on a tokio runtime with time and io of the caller's thread. Beats once a
 /// turn. A panic while serving costs the connection it happened on and is counted in
 /// [`Trust::panics`].
@@ -97,14 +163,20 @@ pub async fn serve(
     wires: Wires,
     stop: Arc<Pulse>,
 ) -> Result<(), Error> {
-    let listener = tokio::net::TcpListener::from_std(listener.0)?;
     let Wires { mut events, requests, desk, health, metrics, clock } = wires;
-    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let names = rule::names(hostname.as_deref(), &options.hosts);
+    let names = own_names(&options.hosts);
+    let card = Card::new(&names, &listener, trust.device(), &options.build);
+    let mut herald = card.filter(|_| options.mdns).map(Herald::new);
+    let doors = Doors::open(listener)?;
+    let crowd = Arc::new(Crowd::new(&options));
+    let tls = match &doors.tls {
+        Some((socket, tls)) => Some((socket.local_addr()?.port(), tls.clone())),
+        None => None,
+    };
     let asks = (requests, desk);
     let hub = Hub::new(trust.clone(), clock.clone(), asks, options.build, options.max_per_session);
     let (layer, io) = hub.layer();
-    let sources = Sources { trust: trust.clone(), clock: clock.clone(), health, metrics };
+    let sources = Sources { trust: trust.clone(), clock: clock.clone(), health, metrics, tls };
     let guard = Arc::new(Guard {
         names,
         trust: trust.clone(),
@@ -113,7 +185,6 @@ pub async fn serve(
         logged: Mutex::new(BTreeSet::new()),
         house: pages::router(sources).layer(layer),
     });
-    let crowd = Arc::new(Crowd::new(options.max_connections, options.max_per_address));
     let mut tasks = JoinSet::new();
     let (mut turn, mut sweep) = (interval(TURN), interval(SWEEP));
     // Whether anybody was there at the last sweep or has come since.
@@ -126,11 +197,18 @@ pub async fn serve(
             break Ok(());
         }
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((tcp, _)) => {
+            (accepted, tls) = doors.next() => match accepted {
+                Ok(tcp) => {
                     visited = true;
-                    if let Some(stream) = crowd.admit(tcp, &clock) {
-                        tasks.spawn(connection(stream, guard.clone()));
+                    match (crowd.admit(tcp, tls.is_some(), &clock), tls) {
+                        (Some(stream), Some(tls)) => {
+                            tasks.spawn(encrypted(stream, tls.clone(), guard.clone()));
+                        }
+                        (Some(stream), None) => {
+                            let peer = stream.peer.clone();
+                            tasks.spawn(connection(stream, peer, guard.clone()));
+                        }
+                        (None, _) => {}
                     }
                 }
                 Err(error) => {
@@ -145,6 +223,9 @@ pub async fn serve(
             _ = turn.tick(), if visited => hub.turn(),
             _ = sweep.tick() => {
                 hub.sweep();
+                if let Some(herald) = &mut herald {
+                    herald.look(clock());
+                }
                 visited = !(hub.is_idle() && tasks.is_empty());
             }
             Some(ended) = tasks.join_next() => note(&trust, ended),
@@ -154,9 +235,22 @@ pub async fn serve(
     result
 }
 
-/// One connection: HTTP/1.1, until a WebSocket takes it over.
-async fn connection(stream: Stream, guard: Arc<Guard>) {
+/// One connection over TLS.
+async fn encrypted(stream: Stream, tls: Tls, guard: Arc<Guard>) {
     let peer = stream.peer.clone();
+    let acceptor = tls.acceptor(peer.local.ip());
+    match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => connection(stream, peer, guard).await,
+        Ok(Err(error)) => log::trace!(error:%; "TLS failed"),
+        Err(_) => log::trace!("TLS took too long"),
+    }
+}
+
+/// One connection: HTTP/1.1, until a WebSocket takes it over.
+async fn connection<S>(stream: S, peer: Arc<Peer>, guard: Arc<Guard>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request| {
         let (guard, peer) = (guard.clone(), peer.clone());
         async move { guard.answer(request, peer).await }

@@ -5,7 +5,7 @@
 //! has stopped reading, and then sees neither its own heartbeat nor a request to close. A stream
 //! that fails the write ends that wait.
 
-use super::rule;
+use super::{Options, rule};
 use crate::base::Clock;
 use crate::base::unit::Moment;
 use std::collections::BTreeMap;
@@ -31,6 +31,9 @@ pub(super) struct Peer {
     id: u64,
     pub(super) remote: SocketAddr,
     pub(super) local: SocketAddr,
+    /// Nobody on the way can read along.
+    pub(super) secure: bool,
+    secrets: bool,
     /// A valid session was seen on it: it is not the first to make room.
     pub(super) trusted: AtomicBool,
     heard_us: AtomicU64,
@@ -44,6 +47,11 @@ impl Peer {
     /// When its last byte came.
     pub(super) fn heard(&self) -> Moment {
         Moment::from_micros(self.heard_us.load(Ordering::Relaxed))
+    }
+
+    /// Whether what must stay secret may be asked for on it.
+    pub(super) fn may_carry_secrets(&self) -> bool {
+        self.secrets
     }
 
     /// Whether the kernel takes no more bytes for it.
@@ -86,18 +94,29 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct Crowd {
     max: usize,
     max_per_address: usize,
+    secrets_on_http: bool,
     next: AtomicU64,
     peers: Mutex<BTreeMap<u64, Arc<Peer>>>,
 }
 
 impl Crowd {
-    pub(super) fn new(max: usize, max_per_address: usize) -> Self {
-        let peers = Mutex::default();
-        Self { max, max_per_address, next: AtomicU64::new(0), peers }
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            max: options.max_connections,
+            max_per_address: options.max_per_address,
+            secrets_on_http: options.secrets_on_http,
+            next: AtomicU64::new(0),
+            peers: Mutex::default(),
+        }
     }
 
     /// Takes a connection in, or drops it: from outside the local network, or no room.
-    pub(super) fn admit(self: &Arc<Self>, tcp: TcpStream, clock: &Clock) -> Option<Stream> {
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        tcp: TcpStream,
+        secure: bool,
+        clock: &Clock,
+    ) -> Option<Stream> {
         let (remote, local) = (tcp.peer_addr().ok()?, tcp.local_addr().ok()?);
         if !rule::is_local(remote.ip()) {
             log::debug!(address:% = remote.ip(); "connection from outside the local network refused");
@@ -118,6 +137,8 @@ impl Crowd {
             id,
             remote,
             local,
+            secure,
+            secrets: rule::may_carry_secrets(secure, remote.ip(), self.secrets_on_http),
             trusted: AtomicBool::new(false),
             heard_us: AtomicU64::new(clock().micros()),
             blocked: AtomicBool::new(false),

@@ -21,3 +21,5 @@ mod limits;
 mod requests;
 #[path = "panel/sockets.rs"]
 mod sockets;
+#[path = "panel/tls.rs"]
+mod tls;

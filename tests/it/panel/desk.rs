@@ -8,15 +8,15 @@ use grok_speaker::base::unit::Moment;
 use grok_speaker::panel::errand::{Asker, Doing, Errand};
 use grok_speaker::panel::event::{Answer, Event, Request};
 use grok_speaker::panel::trust::Role;
-use grok_speaker::panel::{self, Options, Trust, Wires};
+use grok_speaker::panel::{self, Options, Tls, Trust, Wires};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::timeout;
@@ -35,8 +35,15 @@ fn moment(started: Instant, ahead: &AtomicU64) -> Moment {
     Moment::from_micros(micros + ahead.load(Ordering::Relaxed))
 }
 
+/// Seconds since 1970: who looks at a certificate looks at the clock.
+#[expect(clippy::disallowed_methods, reason = "a test measures real time")]
+fn wall() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+}
+
 pub(super) struct Desk {
     pub(super) address: SocketAddr,
+    pub(super) tls_address: Option<SocketAddr>,
     pub(super) trust: Trust,
     pub(super) events: Sender<Event>,
     pub(super) requests: Receiver<Request>,
@@ -88,8 +95,13 @@ impl Desk {
         let skipped = ahead.clone();
         let time: grok_speaker::base::Clock = Arc::new(move || moment(started, &skipped));
         let trust = Trust::open(&dir, Arc::new(|| 1_800_000_000));
-        let listener = panel::bind(&options).unwrap();
+        let mut listener = panel::bind(&options).unwrap();
         let address = listener.address().unwrap();
+        if let Some(at) = options.listen_tls {
+            let tls = Tls::open(&dir, &options.hosts, Arc::new(wall)).unwrap();
+            listener = listener.with_tls(TcpListener::bind(at).unwrap(), tls).unwrap();
+        }
+        let tls_address = listener.tls_address();
         let (events, events_out) = channel(4096);
         let (requests_in, requests) = channel(64);
         let stop = Arc::new(Pulse::default());
@@ -108,7 +120,7 @@ impl Desk {
             runtime.block_on(panel::serve(options, listener, theirs, wires, stopped))
         });
         let thread = Some(thread.unwrap());
-        Self { address, trust, events, requests, stop, dir, started, ahead, thread }
+        Self { address, tls_address, trust, events, requests, stop, dir, started, ahead, thread }
     }
 
     pub(super) fn now(&self) -> Moment {
@@ -255,7 +267,7 @@ impl Reply {
 }
 
 /// Status 0 when the connection was closed without an answer.
-pub(super) async fn read_reply(tcp: &mut TcpStream, has_body: bool) -> Reply {
+pub(super) async fn read_reply(tcp: &mut (impl AsyncRead + Unpin), has_body: bool) -> Reply {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {

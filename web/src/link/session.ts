@@ -44,6 +44,19 @@ export async function whoAmI(): Promise<Session | null> {
   return null;
 }
 
+/** How a browser comes to trust this speaker. */
+export interface Tls {
+  port: number;
+  sha256: string;
+  groups: string;
+}
+
+/** Null where the speaker offers no encrypted connection. */
+export async function howToTrust(): Promise<Tls | null> {
+  const response = await request('/api/trust', {});
+  return response.ok ? ((await response.json()) as { tls: Tls | null }).tls : null;
+}
+
 export interface Denied {
   code: 'closed' | 'wrong' | 'lost' | 'other';
   left?: number;

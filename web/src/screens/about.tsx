@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { Language } from '../parts/language';
+import { Trust } from '../parts/trust';
 import { build, link, role, state, transport } from '../store';
 import { t } from '../words';
 
@@ -49,6 +50,7 @@ export function About() {
           </Fact>
         )}
       </dl>
+      <Trust />
       <h3>{words.more}</h3>
       <p class="soft">{words.moreHint}</p>
       <p class="commands">

@@ -150,6 +150,14 @@ export const de: Words = {
     count: (rows, all) => (rows < all ? `Die neuesten ${rows} von ${all}` : `${all} Nachrichten`),
   },
 
+  trust: {
+    title: 'Diesem Lautsprecher vertrauen',
+    how: 'Einmal auf diesem Gerät installiert, macht das Zertifikat die Verbindung zum Lautsprecher ohne Warnung verschlüsselt. Vorher die Nummer mit der vergleichen, die „grok-speaker pair“ auf dem Lautsprecher ausgibt.',
+    fingerprint: 'Nummer',
+    download: 'Zertifikat herunterladen',
+    open: 'Verschlüsselte Seite öffnen',
+  },
+
   about: {
     title: 'Info',
     device: 'Lautsprecher',

@@ -129,6 +129,14 @@ export const en = {
     count: (rows: number, all: number) => (rows < all ? `Newest ${rows} of ${all}` : `${all} messages`),
   },
 
+  trust: {
+    title: 'Trust this speaker',
+    how: 'Install the certificate on this device once, and its connection to the speaker is encrypted without a warning. First compare the number with the one that “grok-speaker pair” prints on the speaker.',
+    fingerprint: 'Number',
+    download: 'Download the certificate',
+    open: 'Open the encrypted page',
+  },
+
   about: {
     title: 'About',
     device: 'Speaker',

@@ -150,6 +150,14 @@ export const es: Words = {
     count: (rows, all) => (rows < all ? `Los últimos ${rows} de ${all}` : `${all} mensajes`),
   },
 
+  trust: {
+    title: 'Confiar en este altavoz',
+    how: 'Instala el certificado una vez en este dispositivo y su conexión con el altavoz irá cifrada sin avisos. Antes compara el número con el que muestra «grok-speaker pair» en el altavoz.',
+    fingerprint: 'Número',
+    download: 'Descargar el certificado',
+    open: 'Abrir la página cifrada',
+  },
+
   about: {
     title: 'Información',
     device: 'Altavoz',

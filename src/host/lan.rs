@@ -1,0 +1,69 @@
+//! DOOR nix: under which names and addresses neighbours find this machine.
+
+use crate::panel::rule;
+use std::net::{IpAddr, SocketAddr};
+
+/// Addresses that are said at most: a machine with many bridges has more, and nobody reads them.
+const SAID: usize = 4;
+
+/// `http://..` or `https://..` as a person types it: the name first, then what works where names
+/// do not.
+pub(super) fn urls(scheme: &str, address: SocketAddr) -> Vec<String> {
+    if !address.ip().is_unspecified() {
+        return vec![format!("{scheme}://{address}/")];
+    }
+    let port = address.port();
+    let usual = (scheme, port) == ("http", 80) || (scheme, port) == ("https", 443);
+    let port = if usual { String::new() } else { format!(":{port}") };
+    let ips = addresses(address.is_ipv4()).into_iter().map(|ip| match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    });
+    let hosts = std::iter::once(name()).chain(ips);
+    hosts.map(|host| format!("{scheme}://{host}{port}/")).collect()
+}
+
+/// The name under which neighbours find this machine.
+fn name() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|n| n.into_string().ok());
+    name.map_or_else(|| "localhost".to_owned(), |name| rule::local_name(&name))
+}
+
+/// Of this machine on local networks, as far as a neighbour can type them.
+fn addresses(only_v4: bool) -> Vec<IpAddr> {
+    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
+    let mut found: Vec<IpAddr> = interfaces
+        .filter_map(|interface| {
+            let storage = interface.address?;
+            let v4 = storage.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+            v4.or_else(|| storage.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
+        })
+        .filter(|ip| rule::is_local(*ip) && !ip.is_loopback() && (ip.is_ipv4() || !only_v4))
+        .filter(|ip| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()))
+        .collect();
+    // What is short to type first.
+    found.sort_by_key(IpAddr::is_ipv6);
+    found.dedup();
+    found.truncate(SAID);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_told_what_to_type() {
+        let said = |scheme, address: &str| urls(scheme, address.parse().unwrap());
+        assert_eq!(said("http", "127.0.0.1:8080"), ["http://127.0.0.1:8080/"]);
+        assert_eq!(said("https", "[fd00::1]:8443"), ["https://[fd00::1]:8443/"]);
+        let any = said("http", "0.0.0.0:8080");
+        assert!(any[0].starts_with("http://") && any[0].ends_with(".local:8080/"), "{any:?}");
+        assert!(any.len() <= 1 + SAID && any[1..].iter().all(|url| url.ends_with(":8080/")));
+        assert!(any.iter().all(|url| !url.contains("127.0.0.1") && !url.contains('[')), "{any:?}");
+        // The port a browser takes by itself is not said.
+        assert!(said("http", "[::]:80")[0].ends_with(".local/"));
+        assert!(said("https", "0.0.0.0:443")[0].ends_with(".local/"));
+        assert!(said("https", "0.0.0.0:80")[0].ends_with(".local:80/"));
+    }
+}
