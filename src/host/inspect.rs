@@ -1,6 +1,6 @@
 //! What a panel sees of the wire: every message, without its sound and without any secret.
 
-use super::telemetry;
+use super::redact;
 use crate::base::event::Wire;
 use crate::base::unit::Moment;
 use crate::panel::event::{Direction, Traffic};
@@ -27,7 +27,7 @@ fn read(text: &str) -> (String, Value) {
         elide(&mut event["delta"]);
     }
     hush(&mut event);
-    let shown = telemetry::redact(event.to_string());
+    let shown = redact::redact(event.to_string());
     let event = match serde_json::from_str(&shown) {
         Ok(event) if shown.len() <= WHOLE => event,
         Ok(_) | Err(_) => json!({"type": kind, "bytes": shown.len()}),
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_registered_secret_is_never_shown() {
-        telemetry::hide(&Secret::new("xai-hidden-from-panels").unwrap());
+        redact::hide(&Secret::new("xai-hidden-from-panels").unwrap());
         let shown = seen(&json!({"type": "error", "message": "bad key xai-hidden-from-panels"}));
         assert_eq!(shown.event["message"], "bad key ***");
     }

@@ -20,11 +20,12 @@ use crate::host::inspect;
 use crate::host::journal::Journal;
 use crate::host::outlet::Outlet;
 use crate::host::panel::PanelLine;
+use crate::host::redact;
 use crate::host::store::Keeper;
 use crate::host::supervise::{Crew, Finding};
 use crate::host::systemd;
 use crate::host::tally::Tally;
-use crate::host::telemetry::{self, Telemetry};
+use crate::host::telemetry::Telemetry;
 use crate::host::thread::AsyncWait;
 use crate::host::{Bug, FLIGHT, Invitation, key, meter::Meter};
 use crate::panel::event::{Direction, Event, Severity};
@@ -154,7 +155,7 @@ impl Pump {
             Output::Dial(dial) => match key(&self.config) {
                 Ok(key) => {
                     let key = key.map(|found| found.key);
-                    key.iter().for_each(telemetry::hide);
+                    key.iter().for_each(redact::hide);
                     self.socket.dial(dial, key);
                 }
                 Err(e) => self.pending.push_back(Input::Link(Link::Failed {

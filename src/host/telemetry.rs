@@ -2,18 +2,20 @@
 //!
 //! Whoever logs only fills a queue; a thread of its own writes. So neither a full disk nor a dead
 //! terminal nor a slow journal holds the main thread up. When the queue is full the newest line is
-//! dropped and counted, and the count is said as soon as there is room.
+//! dropped and counted, and the count is said as soon as there is room. The last lines are kept in
+//! memory, for panels.
 
 use super::clock::{Teller, wall_micros};
+use super::logbook::Logbook;
+use super::redact::{redact, tame};
 use super::thread::{Priority, Worker};
 use crate::base::ring::Silent;
-use crate::base::secret::Secret;
 use log::kv::{Key, Value, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
@@ -23,32 +25,6 @@ const QUEUE: usize = 1024;
 const LONGEST: usize = 4096;
 /// How long [`Telemetry::flush`] waits for a sink that may be dead.
 const FLUSH_LIMIT: Duration = Duration::from_millis(300);
-/// Secrets that can be registered; a process has one key and a few tokens.
-const SECRETS: usize = 16;
-
-/// What must never be written, whatever the way it got into a line.
-static HIDDEN: RwLock<Vec<String>> = RwLock::new(Vec::new());
-
-/// Replaces this secret by `***` in every line from now on, wherever it appears.
-pub fn hide(secret: &Secret) {
-    let mut hidden = HIDDEN.write().unwrap_or_else(PoisonError::into_inner);
-    let value = secret.expose();
-    if !hidden.iter().any(|known| known == value) {
-        if hidden.len() == SECRETS {
-            hidden.remove(0);
-        }
-        hidden.push(value.to_owned());
-    }
-}
-
-/// The text without any registered secret.
-pub fn redact(text: String) -> String {
-    let hidden = HIDDEN.read().unwrap_or_else(PoisonError::into_inner);
-    hidden.iter().fold(text, |text, secret| {
-        if text.contains(secret.as_str()) { text.replace(secret.as_str(), "***") } else { text }
-    })
-}
-
 /// Why nothing can be logged.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -64,6 +40,7 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Telemetry {
     queue: SyncSender<Order>,
+    book: Arc<Logbook>,
     /// Writes until the process ends.
     _writer: Worker,
 }
@@ -90,14 +67,21 @@ fn start(level: LevelFilter, sink: Box<dyn Sink>) -> Result<(Front, Telemetry), 
     let (queue, orders) = sync_channel(QUEUE);
     let dropped = Arc::new(AtomicU64::new(0));
     let lost = Arc::clone(&dropped);
+    let book = Arc::new(Logbook::default());
+    let kept = Kept { book: Arc::clone(&book), sink };
     let writer = Worker::spawn("log", Priority::Normal, Arc::new(Silent), move || {
-        write(&orders, &lost, sink);
+        write(&orders, &lost, kept);
     })?;
     let front = Front { level, queue: queue.clone(), dropped };
-    Ok((front, Telemetry { queue, _writer: writer }))
+    Ok((front, Telemetry { queue, book, _writer: writer }))
 }
 
 impl Telemetry {
+    /// The last lines.
+    pub fn book(&self) -> Arc<Logbook> {
+        Arc::clone(&self.book)
+    }
+
     /// Waits until everything logged so far is written, 0.3 s at most.
     pub fn flush(&self) {
         let (done, wait) = sync_channel(1);
@@ -176,7 +160,7 @@ impl<'kvs> VisitSource<'kvs> for Fields {
     }
 }
 
-/// Without secrets, control characters (a line is one line) and excess.
+/// Without secrets, excess and what is not part of one line.
 fn clean(text: String) -> String {
     let mut text = redact(text);
     if text.len() > LONGEST {
@@ -184,14 +168,11 @@ fn clean(text: String) -> String {
         text.truncate(end);
         text.push('…');
     }
-    if text.chars().any(char::is_control) {
-        text = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    }
-    text
+    tame(text)
 }
 
 /// Takes lines until the last sender is gone.
-fn write(orders: &Receiver<Order>, dropped: &AtomicU64, mut sink: Box<dyn Sink>) {
+fn write(orders: &Receiver<Order>, dropped: &AtomicU64, mut sink: Kept) {
     while let Ok(order) = orders.recv() {
         match order {
             Order::Line(line) => sink.line(&line),
@@ -211,6 +192,19 @@ fn write(orders: &Receiver<Order>, dropped: &AtomicU64, mut sink: Box<dyn Sink>)
                 fields: vec![("lines".to_owned(), lost.to_string())],
             });
         }
+    }
+}
+
+/// Keeps each line in memory before it is written, which may take for ever.
+struct Kept {
+    book: Arc<Logbook>,
+    sink: Box<dyn Sink>,
+}
+
+impl Kept {
+    fn line(&mut self, line: &Line) {
+        self.book.write(line.at, line.level, line.room(), line.words());
+        self.sink.line(line);
     }
 }
 
@@ -244,25 +238,37 @@ impl<W: Write + Send> Sink for Terminal<W> {
 }
 
 fn terminal(at: &str, line: &Line) -> String {
-    use std::fmt::Write;
-    let target = line.target.strip_prefix("grok_speaker::").unwrap_or(&line.target);
-    let mut out = format!("{at} {:<5} {target}: {}", line.level, line.message);
-    for (index, (key, value)) in line.fields.iter().enumerate() {
-        let gap = if index == 0 { "  " } else { " " };
-        // Writing to a string does not fail.
-        let _ = if value.is_empty() || value.contains([' ', '"', '=']) {
-            write!(out, "{gap}{key}={value:?}")
-        } else {
-            write!(out, "{gap}{key}={value}")
-        };
+    format!("{at} {:<5} {}: {}\n", line.level, line.room(), line.words())
+}
+
+impl Line {
+    /// Where it comes from, without our own name.
+    fn room(&self) -> &str {
+        self.target.strip_prefix("grok_speaker::").unwrap_or(&self.target)
     }
-    out.push('\n');
-    out
+
+    /// The message and its fields.
+    fn words(&self) -> String {
+        use std::fmt::Write;
+        let mut out = self.message.clone();
+        for (index, (key, value)) in self.fields.iter().enumerate() {
+            let gap = if index == 0 { "  " } else { " " };
+            // Writing to a string does not fail.
+            let _ = if value.is_empty() || value.contains([' ', '"', '=']) {
+                write!(out, "{gap}{key}={value:?}")
+            } else {
+                write!(out, "{gap}{key}={value}")
+            };
+        }
+        out
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::secret::Secret;
+    use crate::host::redact::hide;
     use std::sync::Mutex;
 
     #[derive(Clone, Default)]
@@ -313,8 +319,12 @@ mod tests {
         assert_eq!(lines.len(), 2, "{text}");
         assert_eq!(
             &lines[0][12..],
-            " INFO  host: turn is over ***  turn_id=7 words=\"a b\" key=*** none=\"\""
+            " INFO  host: turn\\nis over ***  turn_id=7 words=\"a b\" key=*** none=\"\""
         );
+        let kept = telemetry.book().whole();
+        assert_eq!((kept[0].room.as_str(), kept[0].level), ("host", "info"));
+        assert_eq!(format!(" INFO  host: {}", kept[0].text), &lines[0][12..]);
+        assert_eq!(kept[1].room, "rustls::client");
         assert!(lines[1].ends_with("WARN  rustls::client: beware"), "{text}");
     }
 
