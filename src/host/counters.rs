@@ -4,6 +4,7 @@
 //! belong to the main thread. Reading never stops anybody.
 
 use crate::base::event::Side;
+use crate::host::device;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -15,8 +16,6 @@ const BUCKETS_MS: [u64; 14] =
     [10, 25, 50, 100, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000];
 /// Different values of one label; what comes beyond is counted as `other`.
 const LABELS: usize = 32;
-/// Clock ticks of `/proc/self/stat` a second: fixed in the kernel's interface on all our machines.
-const TICKS: f64 = 100.0;
 
 /// A stretch of a turn whose length is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,10 +230,7 @@ impl Counters {
 /// What a system does not have is left out.
 fn process(out: &mut Page, read: impl Fn(&str) -> Option<String>) {
     let status = read("self/status").unwrap_or_default();
-    let field = |name: &str| -> Option<f64> {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.split_whitespace().next()?.parse().ok()
-    };
+    let field = |name: &str| device::field(&status, name);
     if let Some(kilobytes) = field("VmRSS") {
         let bytes = kilobytes * 1024.0;
         out.number("process_resident_memory_bytes", "gauge", "Memory in use.", bytes);
@@ -247,10 +243,7 @@ fn process(out: &mut Page, read: impl Fn(&str) -> Option<String>) {
         out.number("process_threads", "gauge", "Threads.", threads);
     }
     let Some(stat) = read("self/stat") else { return };
-    // The name in brackets may hold spaces; proc(5) counts from 1, and field 3 follows it.
-    let fields: Vec<&str> =
-        stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |number: usize| fields.get(number - 3)?.parse::<f64>().ok().map(|t| t / TICKS);
+    let ticks = |number: usize| device::ticks(&stat, number);
     if let (Some(user), Some(system)) = (ticks(14), ticks(15)) {
         let seconds = user + system;
         out.number("process_cpu_seconds_total", "counter", "Processor time used.", seconds);

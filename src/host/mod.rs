@@ -7,6 +7,7 @@ pub mod control;
 pub mod counters;
 pub mod demo;
 pub mod desk;
+pub mod device;
 pub mod health;
 mod inspect;
 pub mod journal;
