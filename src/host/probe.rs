@@ -135,7 +135,9 @@ async fn call(
                     return Err((status.is_some(), words));
                 }
                 socket::Event::Link(Link::Lost { words, .. }) => return Err((true, words)),
-                socket::Event::Link(Link::Congested | Link::Clear) | socket::Event::Message(_) => {}
+                socket::Event::Link(Link::Congested | Link::Clear)
+                | socket::Event::Message(_)
+                | socket::Event::Pong(_) => {}
             }
         }
     });

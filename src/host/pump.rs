@@ -124,6 +124,7 @@ impl Pump {
                     self.inspect(Direction::Received, &wire);
                     self.handle(Input::Message(wire));
                 }
+                Woken::Socket(socket::Event::Pong(_)) => {}
                 Woken::Panel(request) => self.handle(Input::Panel(request)),
                 Woken::Control(question, reply) => self.answer(question, reply).await,
                 Woken::Deadline => self.handle(Input::Tick),

@@ -114,6 +114,23 @@ fn the_options_are_in_force_on_the_live_socket() {
 }
 
 #[test]
+fn a_ping_comes_back_with_its_stamp() {
+    run(async {
+        let (listener, port) = listen().await;
+        let mut socket = plain(port);
+        socket.ping(1);
+        socket.dial(Dial::default(), key());
+        let (mut peer, ()) = tokio::join!(Peer::accept(&listener), up(&mut socket));
+        socket.ping(0x0102_0304_0506_0708);
+        let (opcode, payload) = peer.read().await.unwrap();
+        assert_eq!((opcode, &payload[..]), (PING, &[1, 2, 3, 4, 5, 6, 7, 8][..]));
+        peer.frame(PONG, true, b"of somebody else").await;
+        peer.frame(PONG, true, &payload).await;
+        assert_eq!(next(&mut socket).await, Event::Pong(0x0102_0304_0506_0708));
+    });
+}
+
+#[test]
 fn messages_pass_both_ways_in_pieces_and_byte_by_byte() {
     run(async {
         let (listener, port) = listen().await;

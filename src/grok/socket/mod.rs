@@ -86,6 +86,8 @@ pub enum Event {
     Link(Link),
     /// From the service, whole.
     Message(Wire),
+    /// It has answered the ping with this stamp.
+    Pong(u64),
 }
 
 /// What holds for the open connection, as the system and the TLS library say it.
@@ -126,6 +128,7 @@ struct Line {
     orders: mpsc::Sender<Wire>,
     /// Bytes in `orders`: added here, taken off by the pump.
     queued: Arc<AtomicUsize>,
+    pings: watch::Sender<u64>,
     facts: mpsc::Receiver<Event>,
     stalled: watch::Receiver<bool>,
     /// What the host was told about `stalled`.
@@ -154,6 +157,7 @@ impl Socket {
         let (orders, orders_out) = mpsc::channel(QUEUE_MESSAGES);
         let (facts_in, facts) = mpsc::channel(INBOX);
         let (stalled_in, stalled) = watch::channel(false);
+        let (pings, pings_out) = watch::channel(0);
         let queued = Arc::new(AtomicUsize::new(0));
         let in_force = Arc::new(OnceLock::new());
         let (target, tls) = (Arc::clone(&self.target), self.tls.clone());
@@ -170,11 +174,20 @@ impl Socket {
             log::debug!(peer:% = opened.in_force.peer, tls:? = opened.in_force.tls; "link is up");
             let _ = slot.set(opened.in_force);
             if facts_in.send(Event::Link(Link::Up)).await.is_ok() {
-                let orders = pump::Orders { queue: orders_out, queued: counter };
+                let orders = pump::Orders { queue: orders_out, queued: counter, pings: pings_out };
                 pump::run(opened.stream, orders, facts_in, stalled_in).await;
             }
         });
-        self.line = Some(Line { orders, queued, facts, stalled, told: false, task, in_force });
+        self.line =
+            Some(Line { orders, queued, pings, facts, stalled, told: false, task, in_force });
+    }
+
+    /// Sends a WebSocket ping; its answer, where the service gives one, is [`Event::Pong`] with the
+    /// same stamp. One that has not left yet gives way to it. Without a connection nothing happens.
+    pub fn ping(&self, stamp: u64) {
+        if let Some(line) = &self.line {
+            line.pings.send_replace(stamp);
+        }
     }
 
     /// Hands a message over to be sent; never waits. Without a connection it is dropped: the fact
@@ -252,8 +265,11 @@ impl Socket {
                 None | Some(Event::Link(Link::Failed { .. } | Link::Lost { .. })) => {
                     self.line = None;
                 }
-                Some(Event::Message(_) | Event::Link(Link::Up | Link::Congested | Link::Clear)) => {
-                }
+                Some(
+                    Event::Message(_)
+                    | Event::Pong(_)
+                    | Event::Link(Link::Up | Link::Congested | Link::Clear),
+                ) => {}
             }
             if let Some(event) = event {
                 return event;

@@ -31,12 +31,22 @@ pub(super) struct Orders {
     pub(super) queue: mpsc::Receiver<Wire>,
     /// Bytes in it.
     pub(super) queued: Arc<AtomicUsize>,
+    /// The stamp of the ping that is asked for.
+    pub(super) pings: watch::Receiver<u64>,
 }
 
 impl Orders {
-    /// The next message; `None` when the host has hung up and everything before that was taken.
+    /// The next message; `None` when the host has hung up and everything before that was taken. A
+    /// ping is behind what waits: it is to find what a message would find.
     async fn next(&mut self) -> Option<Message> {
-        let wire = self.queue.recv().await?;
+        let wire = tokio::select! {
+            biased;
+            wire = self.queue.recv() => wire?,
+            Ok(()) = self.pings.changed() => {
+                let stamp = *self.pings.borrow_and_update();
+                return Some(Message::Ping(stamp.to_be_bytes().to_vec().into()));
+            }
+        };
         self.queued.fetch_sub(size(&wire), Ordering::Relaxed);
         Some(match wire {
             Wire::Text(text) => Message::text(text),
@@ -110,9 +120,9 @@ async fn exchange(
             Ok(slot) = facts.reserve(), if room.is_none() => room = Some(slot),
             item = stream.next(), if room.is_some() => match receive(item) {
                 ControlFlow::Continue(None) => {}
-                ControlFlow::Continue(Some(wire)) => {
+                ControlFlow::Continue(Some(event)) => {
                     if let Some(slot) = room.take() {
-                        slot.send(Event::Message(wire));
+                        slot.send(event);
                     }
                 }
                 ControlFlow::Break(lost) => return Some(lost),
@@ -140,16 +150,17 @@ async fn exchange(
 }
 
 /// What a received item means. The text is copied once, out of the read buffer.
-fn receive(item: Option<Result<Message, Error>>) -> ControlFlow<Link, Option<Wire>> {
+fn receive(item: Option<Result<Message, Error>>) -> ControlFlow<Link, Option<Event>> {
+    let message = |wire| ControlFlow::Continue(Some(Event::Message(wire)));
     match item {
-        Some(Ok(Message::Text(text))) => {
-            ControlFlow::Continue(Some(Wire::Text(text.as_str().to_owned())))
+        Some(Ok(Message::Text(text))) => message(Wire::Text(text.as_str().to_owned())),
+        Some(Ok(Message::Binary(bytes))) => message(Wire::Binary(bytes.into())),
+        Some(Ok(Message::Pong(bytes))) => {
+            let stamp = <[u8; 8]>::try_from(&bytes[..]).ok();
+            ControlFlow::Continue(stamp.map(|stamp| Event::Pong(u64::from_be_bytes(stamp))))
         }
-        Some(Ok(Message::Binary(bytes))) => ControlFlow::Continue(Some(Wire::Binary(bytes.into()))),
         // The library has queued the pong; reading on sends it.
-        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
-            ControlFlow::Continue(None)
-        }
+        Some(Ok(Message::Ping(_) | Message::Frame(_))) => ControlFlow::Continue(None),
         Some(Ok(Message::Close(frame))) => ControlFlow::Break(match frame {
             Some(frame) => words::closed(Some(frame.code.into()), &frame.reason),
             None => words::closed(None, ""),
