@@ -40,6 +40,7 @@ use crate::conversation::{Conversation, Settings};
 use crate::grok::socket::{self, Socket};
 use crate::panel::{Fingerprint, Tls, Trust};
 use crate::speech;
+use crate::speech::thread::Counts;
 use anyhow::Context;
 use counters::Counters;
 use desk::Desk;
@@ -50,7 +51,6 @@ use panel::PanelLine;
 use pump::{Onlooker, Pump};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use supervise::{Crew, Watched};
 use thread::{AsyncWait, CARD, FRONT_END, Granted, Priority, Worker};
 
@@ -174,8 +174,8 @@ impl Host {
         let _entered = runtime.enter();
         let counters = Arc::new(Counters::default());
         let health = Arc::new(Health::new(Arc::clone(&clock)));
-        let dropped = Arc::new(AtomicU64::new(0));
-        let sound = Sound::start(&config, &clock, &dropped)?;
+        let counts = Arc::new(Counts::default());
+        let sound = Sound::start(&config, &clock, &counts)?;
         let socket = Socket::new(socket_options(&config))?;
         let store = Arc::new(store::Store::open(&config.state));
         let loaded = store.load::<Settings>(SETTINGS);
@@ -244,11 +244,15 @@ impl Host {
             control,
             settings: store::Keeper::new(store, SETTINGS),
             journal: recorder,
-            tally: tally::Tally::new(counters, config.policy.session.output_rate, dropped),
+            tally: tally::Tally::new(
+                counters,
+                config.policy.session.output_rate,
+                Arc::clone(&counts),
+            ),
             telemetry,
             health,
             steps: clock::Steps::default(),
-            meter: meter::Meter::default(),
+            meter: meter::Meter::new(counts),
             onlooker: None,
             last_near: clock(),
             ended: None,
@@ -291,7 +295,7 @@ impl Sound {
     fn start(
         config: &Config,
         clock: &crate::base::Clock,
-        dropped: &Arc<AtomicU64>,
+        counts: &Arc<Counts>,
     ) -> anyhow::Result<Self> {
         let (bell, door) = thread::bell()?;
         let door = door.into_async()?;
@@ -336,7 +340,7 @@ impl Sound {
         let pulse = Arc::new(Pulse::default());
         let (options, shared, done) =
             (config.speech.clone(), Arc::clone(&pulse), Arc::clone(&bell));
-        let dropped: Arc<AtomicU64> = Arc::clone(dropped);
+        let counts = Arc::clone(counts);
         let worker = start("speech", FRONT_END, &bell, move || {
             speech::thread::run(
                 &options,
@@ -346,7 +350,7 @@ impl Sound {
                 &speech_wait as &dyn Wait,
                 &*done as &dyn Bell,
                 &shared,
-                &dropped,
+                &counts,
             );
         })?;
         crew.add(Watched::new(worker, Arc::clone(&pulse), started));

@@ -7,8 +7,9 @@ use crate::conversation::report::stages;
 use crate::host::counters::{Counters, Stage};
 use crate::panel::Trust;
 use crate::panel::event::{Event, State};
+use crate::speech::thread::Counts;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How JSON audio begins; what else is sent is no audio.
@@ -25,13 +26,13 @@ pub struct Tally {
     heard: (Tag, u64),
     links: u64,
     xruns: [u64; 2],
-    /// Blocks that found no room on their way from the speech thread, and how many were told.
-    near_dropped: (Arc<AtomicU64>, u64),
+    /// What the speech thread counts, and how many dropped blocks were told.
+    near: (Arc<Counts>, u64),
 }
 
 impl Tally {
     /// Nothing counted yet.
-    pub fn new(counters: Arc<Counters>, output_rate: Rate, near_dropped: Arc<AtomicU64>) -> Self {
+    pub fn new(counters: Arc<Counters>, output_rate: Rate, near: Arc<Counts>) -> Self {
         Self {
             counters,
             output_rate,
@@ -41,7 +42,7 @@ impl Tally {
             heard: (Tag(0), 0),
             links: 0,
             xruns: [0; 2],
-            near_dropped: (near_dropped, 0),
+            near: (near, 0),
         }
     }
 
@@ -125,10 +126,10 @@ impl Tally {
         self.counters.xruns(Side::Capture, now[0] - self.xruns[0]);
         self.counters.xruns(Side::Playout, now[1] - self.xruns[1]);
         self.xruns = now;
-        let dropped = self.near_dropped.0.load(Ordering::Relaxed);
-        if dropped > self.near_dropped.1 {
-            self.counters.queue_dropped.add("near", dropped - self.near_dropped.1);
-            self.near_dropped.1 = dropped;
+        let dropped = self.near.0.dropped.load(Ordering::Relaxed);
+        if dropped > self.near.1 {
+            self.counters.queue_dropped.add("near", dropped - self.near.1);
+            self.near.1 = dropped;
         }
         self.counters.panel_clients.set(panels.clients() as f32);
         self.counters.panel_panics.store(panels.panics() as u64, Ordering::Relaxed);

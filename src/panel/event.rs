@@ -204,6 +204,8 @@ pub struct Tick {
     pub speech: f32,
     /// Echo attenuation.
     pub erle_db: f32,
+    /// Samples of the microphone at full scale since the last tick.
+    pub clipped: u64,
 }
 
 /// A slice of a reply as handed to playout, before volume.

@@ -92,6 +92,11 @@ impl Chain {
     pub fn refused(&self) -> u64 {
         self.near.refused() + self.far.refused()
     }
+
+    /// Samples of the microphone at full scale.
+    pub fn clipped(&self) -> u64 {
+        self.near.clipped()
+    }
 }
 
 impl Stage {

@@ -29,6 +29,9 @@ const JUMP_US: f64 = 50_000.0;
 /// value must not overflow a sum of squares.
 const WILD: f32 = 4.0;
 
+/// From here on a converter has no more to say: the largest value of 16 bits, and of any more.
+const FULL_SCALE: f32 = 32_766.5 / 32_768.0;
+
 /// Which side a period is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -67,6 +70,7 @@ pub struct Intake {
     out: Vec<f32>,
     replaced: u64,
     refused: u64,
+    clipped: u64,
 }
 
 impl std::fmt::Debug for Intake {
@@ -92,7 +96,15 @@ pub enum Piece<'a> {
 impl Intake {
     /// A side whose shape is not known yet: the first period tells.
     pub fn new(side: Side) -> Self {
-        Self { side, line: None, mono: Vec::new(), out: Vec::new(), replaced: 0, refused: 0 }
+        Self {
+            side,
+            line: None,
+            mono: Vec::new(),
+            out: Vec::new(),
+            replaced: 0,
+            refused: 0,
+            clipped: 0,
+        }
     }
 
     /// Takes one period, its interleaved samples beside it, and hands on what came of it.
@@ -139,6 +151,9 @@ impl Intake {
         }
         for part in samples.chunks(piece * usize::from(shape.channels)) {
             self.mono.clear();
+            if matches!(self.side, Side::Near(_)) {
+                self.clipped += part.iter().filter(|s| s.abs() >= FULL_SCALE).count() as u64;
+            }
             line.fold(self.side, part, &mut self.mono, &mut self.replaced);
             line.pass(at, &self.mono, &mut self.out, each);
             at += count_us(self.mono.len(), us);
@@ -159,6 +174,12 @@ impl Intake {
     /// Periods of a shape no card has.
     pub fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// Samples of the microphone, of any channel, that were as large as they can be: most likely the
+    /// sound was larger.
+    pub fn clipped(&self) -> u64 {
+        self.clipped
     }
 
     fn open(&mut self, shape: Shape) {

@@ -24,9 +24,18 @@ const BLOCKS_A_RING: u32 = 2;
 /// The same while nothing is sent and nobody looks at meters: 100 ms.
 const BLOCKS_AT_EASE: u32 = 10;
 
+/// What the thread counts for others.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Blocks that found no room on their way to main.
+    pub dropped: AtomicU64,
+    /// Samples of the microphone at full scale.
+    pub clipped: AtomicU64,
+}
+
 /// Runs until `pulse` says stop. `bell` is rung by capture, `done` wakes main: once in 20 ms of
 /// sound (in 100 ms at ease), and at once when the voice decision changes or a wake word was heard. Blocks that find
-/// `out` full are dropped and counted in `dropped`.
+/// `out` full are dropped and counted.
 #[expect(clippy::too_many_arguments, reason = "one for each end of the thread")]
 pub fn run(
     options: &Options,
@@ -36,13 +45,13 @@ pub fn run(
     bell: &dyn Wait,
     done: &dyn Bell,
     pulse: &Pulse,
-    dropped: &AtomicU64,
+    counts: &Counts,
 ) {
     let mut worker = Worker::new(options, near, far, out);
     while !pulse.stopped() {
         pulse.beat();
         let blocks = if pulse.eased() { BLOCKS_AT_EASE } else { BLOCKS_A_RING };
-        worker.turn(blocks, done, dropped);
+        worker.turn(blocks, done, counts);
         bell.wait(WAIT_MAX);
     }
 }
@@ -73,7 +82,7 @@ impl Worker {
     }
 
     /// Takes what waits and wakes main after so many blocks. Bounded by what the rings hold.
-    fn turn(&mut self, blocks: u32, done: &dyn Bell, dropped: &AtomicU64) {
+    fn turn(&mut self, blocks: u32, done: &dyn Bell, counts: &Counts) {
         for _ in 0..self.far.waiting() {
             self.samples.clear();
             let Some(head) = self.far.pop(&mut self.samples) else { break };
@@ -88,7 +97,7 @@ impl Worker {
                 *voice = block.voice;
                 *unrung += 1;
                 if out.push(block).is_err() {
-                    dropped.fetch_add(1, Ordering::Relaxed);
+                    counts.dropped.fetch_add(1, Ordering::Relaxed);
                 }
                 if urgent || *unrung >= blocks {
                     *unrung = 0;
@@ -96,6 +105,7 @@ impl Worker {
                 }
             });
         }
+        counts.clipped.store(chain.clipped(), Ordering::Relaxed);
     }
 }
 
@@ -125,7 +135,7 @@ mod tests {
         far: PeriodWriter,
         out: Consumer<Near>,
         done: Count,
-        dropped: AtomicU64,
+        counts: Counts,
         blocks: u32,
         at: u64,
     }
@@ -142,7 +152,7 @@ mod tests {
                 far,
                 out: out_reader,
                 done: Count::default(),
-                dropped: AtomicU64::new(0),
+                counts: Counts::default(),
                 blocks: BLOCKS_A_RING,
                 at: 1_000_000,
             }
@@ -160,7 +170,7 @@ mod tests {
             };
             self.at += 10_000;
             assert!(self.far.push(head, samples) && self.near.push(head, samples));
-            self.worker.turn(self.blocks, &self.done, &self.dropped);
+            self.worker.turn(self.blocks, &self.done, &self.counts);
         }
     }
 
@@ -185,10 +195,23 @@ mod tests {
         for _ in 0..20 {
             rig.period(&[0.0; 480]);
         }
-        assert_eq!((rig.out.slots(), rig.dropped.load(Ordering::Relaxed)), (8, 12));
+        assert_eq!((rig.out.slots(), rig.counts.dropped.load(Ordering::Relaxed)), (8, 12));
         // The oldest are kept.
         let first = rig.out.pop().unwrap();
         assert!(first.at.micros().abs_diff(989_000) < 100, "{}", first.at);
+    }
+
+    #[test]
+    fn samples_at_full_scale_are_counted() {
+        let mut rig = Rig::new(64);
+        let mut period = [0.99; 480];
+        for sample in &mut period[..7] {
+            *sample = 32_767.0 / 32_768.0;
+        }
+        period[9] = -1.0;
+        rig.period(&period);
+        rig.period(&[0.99; 480]);
+        assert_eq!(rig.counts.clipped.load(Ordering::Relaxed), 8);
     }
 
     #[test]
@@ -229,11 +252,11 @@ mod tests {
         let (_far, far_reader) = periods(8, 8 * 160);
         let (out, mut blocks) = RingBuffer::new(8);
         let (bell, done) = (Door::default(), Door::default());
-        let (pulse, dropped) = (Pulse::default(), AtomicU64::new(0));
+        let (pulse, counts) = (Pulse::default(), Counts::default());
         let options = Options::default();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                run(&options, near_reader, far_reader, out, &&bell, &done, &pulse, &dropped);
+                run(&options, near_reader, far_reader, out, &&bell, &done, &pulse, &counts);
             });
             for k in 0..2u64 {
                 let head = PeriodHead {

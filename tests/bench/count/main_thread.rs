@@ -65,7 +65,7 @@ impl MainThread {
             conversation: Conversation::new(policy, settings, seed),
             journal: Journal::new(&head, None).unwrap(),
             tally: Tally::new(Arc::new(Counters::default()), DOWN, Arc::default()),
-            meter: Meter::default(),
+            meter: Meter::new(Arc::default()),
             outlet: Outlet::new(feed),
             socket: web_socket(near, Role::Client),
             far: web_socket(far, Role::Server),

@@ -11,9 +11,9 @@ use grok_speaker::base::pulse::Pulse;
 use grok_speaker::base::ring::{Silent, Wait, periods};
 use grok_speaker::base::unit::{Gain, Rate};
 use grok_speaker::speech;
+use grok_speaker::speech::thread::Counts;
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 const RATE: Rate = Rate(48_000);
@@ -81,11 +81,11 @@ pub(crate) fn to_the_wire(seconds: u32) {
         left: seconds * 100,
         pulse: &pulse,
     }));
-    let (speech, dropped) = (speech::Options::default(), AtomicU64::new(0));
+    let (speech, counts) = (speech::Options::default(), Counts::default());
     let mut ends = Some((near, far, blocks_in));
     counted(&mut || {
         let (near, far, blocks) = ends.take().unwrap();
-        speech::thread::run(&speech, near, far, blocks, &rest, &Silent, &pulse, &dropped);
+        speech::thread::run(&speech, near, far, blocks, &rest, &Silent, &pulse, &counts);
     });
     let appends = rest.0.borrow().main.appends as u32;
     assert!(appends.abs_diff(seconds * 50) <= 2, "{appends} messages in {seconds} s");

@@ -254,7 +254,7 @@ async fn a_whole_long_reply_arrives_at_once_over_both_transports() {
 }
 
 fn tick(t: f64) -> Tick {
-    Tick { t, mic_dbfs: -40.0, speaker_dbfs: -50.0, speech: 0.5, erle_db: 10.0 }
+    Tick { t, mic_dbfs: -40.0, speaker_dbfs: -50.0, speech: 0.5, erle_db: 10.0, clipped: 0 }
 }
 
 /// A22.

@@ -55,6 +55,8 @@ export interface Tick {
   speaker_dbfs: number;
   speech: number;
   erle_db: number;
+  /** Samples of the microphone at full scale since the last one. */
+  clipped: number;
 }
 
 export interface Notice {

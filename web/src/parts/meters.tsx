@@ -7,7 +7,7 @@ import { decibels, t } from '../words';
 
 /** Left end of a meter. */
 const FLOOR_DB = -70;
-/** A block as loud as a sine at full scale: what is louder is cut off. */
+/** What is played may not be louder than a sine at full scale: what is, is cut off. */
 const CLIP_DB = -3;
 /** How long it shows. */
 const CLIP_MS = 2000;
@@ -41,7 +41,9 @@ function Meter(props: { label: string; side: 'mic' | 'speaker'; off?: boolean })
     if (!now) m.top = m.held = 0;
     if (bar.current) bar.current.style.transform = `scaleX(${m.shown.toFixed(3)})`;
     if (peak.current) peak.current.style.left = `${(m.top * 100).toFixed(1)}%`;
-    if (db >= CLIP_DB) m.clipped = performance.now();
+    // The speaker counts what its microphone cut off.
+    const cut = side === 'mic' ? (now?.clipped ?? 0) > 0 : db >= CLIP_DB;
+    if (cut) m.clipped = performance.now();
     m.loudest = Math.max(m.loudest, db);
     if (++m.count % READ_TICKS === 0 || !now) {
       level.value = !now || m.loudest <= -98 ? null : Math.round(m.loudest);
