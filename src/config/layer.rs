@@ -1,7 +1,7 @@
 //! DOOR config + toml + files: the layers, from text to one merged table of values.
 
 use super::keys::{self, Key, Value};
-use super::{Problem, Sources};
+use super::{InForce, Problem, Setting, Sources};
 use config::ValueKind;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -51,6 +51,17 @@ impl Merged {
     /// Where the value was written.
     pub(super) fn place(&self, path: &str) -> String {
         self.0.get(path).map(|(_, place)| place.clone()).unwrap_or_default()
+    }
+
+    /// All of them, in the order of their names.
+    pub(super) fn in_force(&self) -> InForce {
+        let one = |(key, (value, place)): (&&'static str, &(Value, String))| Setting {
+            key,
+            value: value.to_string(),
+            length: if let Value::Text(text) = value { text.chars().count() } else { 0 },
+            place: Some(place.clone()).filter(|place| !place.starts_with(DEFAULT)),
+        };
+        InForce(self.0.iter().map(one).collect())
     }
 
     pub(super) fn value(&self, path: &str) -> Option<&Value> {

@@ -58,6 +58,7 @@ pub(super) fn config(
         state: path(merged, "state.directory").unwrap_or_else(|| state(sources)),
         control: merged.text("control.socket").into(),
         log: merged.text("log.level").parse().unwrap_or(log::LevelFilter::Info),
+        in_force: merged.in_force(),
     }
 }
 

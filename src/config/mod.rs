@@ -79,6 +79,32 @@ pub struct Config {
     pub control: PathBuf,
     /// `log.level`.
     pub log: log::LevelFilter,
+    /// The same by key, for a reader.
+    pub in_force: InForce,
+}
+
+/// What holds for every key, and where it was written. Two configurations are told apart by what
+/// they say to the rooms, so all of these are equal.
+#[derive(Debug, Clone)]
+pub struct InForce(pub Vec<Setting>);
+
+impl PartialEq for InForce {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// What holds for one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// `section.key`.
+    pub key: &'static str,
+    /// As TOML, cut short where it is long.
+    pub value: String,
+    /// Characters of a text that is not cut.
+    pub length: usize,
+    /// File and line, variable or option; none for the default.
+    pub place: Option<String>,
 }
 
 /// How the service is reached.

@@ -70,6 +70,11 @@ impl Labelled {
         }
     }
 
+    /// All labels together.
+    pub fn sum(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
     fn show(&self, out: &mut Page, name: &str, help: &str, label: &str) {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         out.head(name, "counter", help);
@@ -161,11 +166,19 @@ impl Counters {
 
     /// A card's side was too late so often. Does not allocate.
     pub fn xruns(&self, side: Side, count: u64) {
-        let counter = match side {
+        self.late(side).fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// How often that was since the start.
+    pub fn xruns_so_far(&self, side: Side) -> u64 {
+        self.late(side).load(Ordering::Relaxed)
+    }
+
+    fn late(&self, side: Side) -> &AtomicU64 {
+        match side {
             Side::Capture => &self.overruns,
             Side::Playout => &self.underruns,
-        };
-        counter.fetch_add(count, Ordering::Relaxed);
+        }
     }
 
     /// So many bytes of audio messages were handed to the socket.

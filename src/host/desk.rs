@@ -3,9 +3,13 @@
 //!
 //! Runs on the panel's thread, which nobody waits for.
 
+mod bundle;
 mod clients;
+mod health;
+mod logs;
 
 use crate::base::Clock;
+use crate::host::records::Records;
 use crate::panel::Trust;
 use crate::panel::errand::{self, Asker, Errand, Outcome};
 use std::sync::Arc;
@@ -16,6 +20,8 @@ pub struct Desk {
     pub trust: Trust,
     /// Our own time.
     pub clock: Clock,
+    /// What is known of the speaker and its board.
+    pub records: Records,
 }
 
 impl std::fmt::Debug for Desk {
@@ -37,6 +43,9 @@ impl Desk {
     async fn run(&self, asker: Asker, errand: Errand) -> Outcome {
         match errand {
             Errand::Clients => clients::list(self, asker),
+            Errand::Health => health::report(self),
+            Errand::Logs { after, level } => logs::after(self, after, level),
+            Errand::Bundle => bundle::gather(self),
         }
     }
 }

@@ -19,8 +19,10 @@ pub mod outlet;
 pub mod panel;
 pub mod probe;
 pub mod pump;
+pub mod records;
 pub mod redact;
 pub mod replay;
+pub mod round_trip;
 pub mod standin;
 pub mod store;
 pub mod supervise;
@@ -28,6 +30,7 @@ pub mod systemd;
 pub mod tally;
 pub mod telemetry;
 pub mod thread;
+pub mod vitals;
 
 use crate::audio::{self, Xruns, capture::Capture, playout};
 use crate::base::event::{Fault, Near};
@@ -200,6 +203,7 @@ impl Host {
             // As above.
             let _ = sound.report.try_send(Fault::StateSetAside { words: words.to_owned() });
         }
+        let vitals = Arc::new(vitals::Vitals::default());
         let handed = systemd::panel_sockets();
         let tls = if options.listen_tls.is_some() || handed.tls.is_some() {
             Some(Tls::open(&config.state, &options.hosts, Arc::new(unix))?)
@@ -213,7 +217,17 @@ impl Host {
         let plain = options.listen.is_some() || handed.plain.is_some();
         let panel = (plain || tls.is_some()).then(|| {
             let (clock, health) = (Arc::clone(&clock), Arc::clone(&health));
-            let desk = desk::open(Desk { trust: trust.clone(), clock: Arc::clone(&clock) });
+            let records = records::Records::new(
+                &config,
+                Arc::clone(&health),
+                Arc::clone(&counters),
+                Arc::clone(&vitals),
+                telemetry.book(),
+                sound.crew.lesser(),
+                Arc::clone(&counts),
+            );
+            let desk =
+                desk::open(Desk { trust: trust.clone(), clock: Arc::clone(&clock), records });
             let shared = panel::Shared {
                 trust: trust.clone(),
                 desk,
@@ -253,6 +267,7 @@ impl Host {
             health,
             steps: clock::Steps::default(),
             meter: meter::Meter::new(counts),
+            vitals,
             onlooker: None,
             last_near: clock(),
             ended: None,

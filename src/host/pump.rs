@@ -27,6 +27,7 @@ use crate::host::systemd;
 use crate::host::tally::Tally;
 use crate::host::telemetry::Telemetry;
 use crate::host::thread::AsyncWait;
+use crate::host::vitals::Vitals;
 use crate::host::{Bug, FLIGHT, Invitation, key, meter::Meter};
 use crate::panel::event::{Direction, Event, Severity};
 use crate::panel::trust::Role;
@@ -75,6 +76,7 @@ pub struct Pump {
     pub(super) health: Arc<Health>,
     pub(super) steps: Steps,
     pub(super) meter: Meter,
+    pub(super) vitals: Arc<Vitals>,
     pub(super) onlooker: Option<Onlooker>,
     pub(super) last_near: Moment,
     pub(super) ended: Option<anyhow::Result<()>>,
@@ -124,7 +126,9 @@ impl Pump {
                     self.inspect(Direction::Received, &wire);
                     self.handle(Input::Message(wire));
                 }
-                Woken::Socket(socket::Event::Pong(_)) => {}
+                Woken::Socket(socket::Event::Pong(stamp)) => {
+                    self.vitals.pong((self.clock)(), stamp);
+                }
                 Woken::Panel(request) => self.handle(Input::Panel(request)),
                 Woken::Control(question, reply) => self.answer(question, reply).await,
                 Woken::Deadline => self.handle(Input::Tick),
@@ -215,6 +219,7 @@ impl Pump {
 
     fn publish(&mut self, now: Moment, event: Event) {
         self.tally.event(&event);
+        self.vitals.event(&event);
         if let Some(onlooker) = &mut self.onlooker
             && let ControlFlow::Break(result) = onlooker(now, &event)
         {
@@ -236,6 +241,7 @@ impl Pump {
         }
         self.outlet.advance();
         while let Ok(fault) = self.faults.try_recv() {
+            self.vitals.fault(&fault);
             self.handle(Input::Fault(fault));
         }
         for _ in 0..BATCH {
@@ -293,6 +299,9 @@ impl Pump {
             panel.tell(Event::State(state));
         }
         self.tally.second(&self.xruns, &self.trust);
+        if let Some(stamp) = self.vitals.ping(now) {
+            self.socket.ping(stamp);
+        }
     }
 
     async fn answer(&mut self, question: Question, reply: Reply) {

@@ -6,7 +6,7 @@
 
 use crate::base::pulse::Pulse;
 use crate::base::unit::Moment;
-use crate::host::thread::Worker;
+use crate::host::thread::{Granted, Worker};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +53,15 @@ impl Crew {
     /// Adds one.
     pub fn add(&mut self, watched: Watched) {
         self.0.push(watched);
+    }
+
+    /// Which run with less than they should, and with what.
+    pub fn lesser(&self) -> Vec<String> {
+        let words = |w: &Watched| match &w.worker.granted {
+            Granted::Asked => None,
+            Granted::Less { words } => Some(format!("{}: {words}", w.worker.name)),
+        };
+        self.0.iter().filter_map(words).collect()
     }
 
     /// Looks at all of them.

@@ -21,6 +21,9 @@ pub const ASKS: &[(&str, Role)] = &[
     (name::SETTINGS, Role::Admin),
     (name::LISTEN, Role::Admin),
     (name::CLIENTS, Role::Admin),
+    (name::HEALTH, Role::Viewer),
+    (name::LOGS, Role::Admin),
+    (name::BUNDLE, Role::Admin),
 ];
 
 /// Every event the speaker sends, with the role that receives it. What is not here is not sent.
@@ -188,7 +191,7 @@ mod tests {
     /// The contract's needed roles, written out once more by hand.
     #[test]
     fn every_event_has_its_role_and_every_other_is_denied() {
-        let viewer = [name::HELLO, name::STATE, name::TICK];
+        let viewer = [name::HELLO, name::STATE, name::TICK, name::HEALTH];
         let controller = [
             name::TEXT,
             name::TALK,
@@ -201,7 +204,8 @@ mod tests {
             name::NOTICE,
             name::EVENT,
         ];
-        let admin = [name::SETTINGS, name::LISTEN, name::CLIENTS, name::AUDIO];
+        let admin =
+            [name::SETTINGS, name::LISTEN, name::CLIENTS, name::LOGS, name::BUNDLE, name::AUDIO];
         let all: Vec<_> = ASKS.iter().chain(TELLS).copied().collect();
         assert_eq!(all.len(), viewer.len() + controller.len() + admin.len());
         for role in [Role::Viewer, Role::Controller, Role::Admin] {
@@ -243,6 +247,8 @@ mod tests {
             (name::TALK, json!({"on": 1}), "true or false"),
             (name::MUTE, json!({}), "true or false"),
             (name::INSPECT, json!({"on": "yes"}), "true or false"),
+            (name::LOGS, json!({"after": -1}), "whole number"),
+            (name::LOGS, json!({"level": "loud"}), "error, warn"),
             (name::VOLUME, json!({"percent": 101}), "0..100"),
             (name::VOLUME, json!({"percent": -1}), "0..100"),
             (name::VOLUME, json!({"percent": 1.5}), "0..100"),
@@ -252,6 +258,10 @@ mod tests {
             assert_eq!(refused.code, "bad_request");
             assert!(refused.message.contains(word) && refused.message.contains(event));
         }
+        let logs = |after, level| Ok(Ask::Errand(Errand::Logs { after, level }));
+        assert_eq!(parse(name::LOGS, json!({})), logs(0, log::Level::Trace));
+        let payload = json!({"after": 7, "level": "warn"});
+        assert_eq!(parse(name::LOGS, payload), logs(7, log::Level::Warn));
         let settings = parse(name::SETTINGS, json!({"changes": {}}));
         assert_eq!(settings.unwrap_err().code, "unsupported");
     }

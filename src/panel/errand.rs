@@ -19,6 +19,17 @@ pub const LIMIT: Duration = Duration::from_secs(13);
 pub enum Errand {
     /// Who is paired.
     Clients,
+    /// How the speaker and its board do.
+    Health,
+    /// The last lines of the log.
+    Logs {
+        /// Those behind this number.
+        after: u64,
+        /// And of this level or worse.
+        level: log::Level,
+    },
+    /// What helps to find a fault.
+    Bundle,
 }
 
 /// Who sends somebody on an errand.
@@ -40,11 +51,31 @@ pub type Doing = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 pub type Desk = Arc<dyn Fn(Asker, Errand) -> Doing + Send + Sync>;
 
 /// Checks the payload of an event; `None` when it names no errand. The role was checked before.
-pub fn parse(event: &str, _payload: &Value) -> Option<Result<Errand, Refusal>> {
+pub fn parse(event: &str, payload: &Value) -> Option<Result<Errand, Refusal>> {
     Some(match event {
         name::CLIENTS => Ok(Errand::Clients),
+        name::HEALTH => Ok(Errand::Health),
+        name::LOGS => logs(payload),
+        name::BUNDLE => Ok(Errand::Bundle),
         _ => return None,
     })
+}
+
+/// Both fields may be left out: then it is all lines there are.
+fn logs(payload: &Value) -> Result<Errand, Refusal> {
+    let bad = |words: &str| refusal("bad_request", format!("{}: {words}", name::LOGS));
+    let after = match payload.get("after") {
+        None => 0,
+        Some(after) => after.as_u64().ok_or_else(|| bad("\"after\" must be a whole number"))?,
+    };
+    let level = match payload.get("level") {
+        None => log::Level::Trace,
+        Some(level) => level
+            .as_str()
+            .and_then(|word| word.parse().ok())
+            .ok_or_else(|| bad("\"level\" must be error, warn, info, debug or trace"))?,
+    };
+    Ok(Errand::Logs { after, level })
 }
 
 /// A field that must be text.

@@ -23,6 +23,12 @@ pub mod name {
     pub const LISTEN: &str = "grok-voice:listen";
     /// Who is paired.
     pub const CLIENTS: &str = "grok-voice:clients";
+    /// How the speaker and its board do.
+    pub const HEALTH: &str = "grok-voice:health";
+    /// The last lines of the log.
+    pub const LOGS: &str = "grok-voice:logs";
+    /// What helps to find a fault.
+    pub const BUNDLE: &str = "grok-voice:bundle";
     /// Receive wire events.
     pub const INSPECT: &str = "grok-voice:inspect";
     /// First word of the speaker.

@@ -15,6 +15,8 @@ mod events;
 mod flood;
 #[path = "panel/gate.rs"]
 mod gate;
+#[path = "panel/health.rs"]
+mod health;
 #[path = "panel/limits.rs"]
 mod limits;
 #[path = "panel/requests.rs"]

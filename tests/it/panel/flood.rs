@@ -134,7 +134,8 @@ async fn a21_slow_and_vanished_readers_are_gone_within_20_s() {
             let (item, tag, rate) = ("a".to_owned(), Tag(1), Rate(24_000));
             desk.tell(Event::Audio(Audio { item, tag, rate, pcm: vec![n; 2400], to: None })).await;
             let t = f64::from(n);
-            let tick = Tick { t, mic_dbfs: 0.0, speaker_dbfs: 0.0, speech: 0.0, erle_db: 0.0 };
+            let tick =
+                Tick { t, mic_dbfs: 0.0, clipped: 0, speaker_dbfs: 0.0, speech: 0.0, erle_db: 0.0 };
             desk.tell(Event::Tick(tick)).await;
             while witness.wait("grok-voice:tick").await.body["t"] != t {}
             if desk.trust.clients() == 1 {
