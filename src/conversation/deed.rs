@@ -176,6 +176,7 @@ impl Conversation {
         self.session.tick(now);
         self.heed_session(now);
         self.expire(now);
+        self.adopt(now);
         self.answer_tools(now);
         self.send_typed(now);
         self.move_gate(now);
@@ -324,6 +325,10 @@ impl Conversation {
                 && p.muted == self.settings.muted
                 && p.online == online
                 && p.trouble == self.trouble
+                && p.settings == self.revision
+                && p.mode == self.policy.mode.word()
+                && p.voice == self.policy.session.voice
+                && p.model == self.policy.session.model
         });
         if !same {
             let state = self.state(scene, online);
@@ -333,20 +338,16 @@ impl Conversation {
     }
 
     fn state(&self, scene: Scene, online: bool) -> State {
-        let mode = match self.policy.mode {
-            Mode::Wake => "wake",
-            Mode::Open => "open",
-            Mode::Push => "push",
-        };
         State {
             state: scene,
             volume: self.settings.volume,
             muted: self.settings.muted,
             online,
-            mode: mode.to_owned(),
+            mode: self.policy.mode.word().to_owned(),
             voice: self.policy.session.voice.clone(),
             model: self.policy.session.model.clone(),
             trouble: self.trouble.clone(),
+            settings: self.revision,
         }
     }
 }

@@ -45,6 +45,7 @@ impl Conversation {
             Input::Panel(request) => self.panel(now, request),
             Input::Fault(fault) => self.fault(now, fault),
             Input::Wall(wall) => self.wall = Some((wall, now)),
+            Input::Policy(policy) => self.change(*policy),
             Input::Tick => {}
             Input::Stop => self.stop(now),
         }
@@ -367,7 +368,10 @@ impl Conversation {
                 self.notice(Severity::Warn, "state_set_aside", &words, "");
             }
             Fault::WorldChanged => {
-                self.refused = false;
+                if std::mem::take(&mut self.refused) {
+                    // Until it is refused again.
+                    self.trouble.clear();
+                }
                 self.session.world_changed(now);
             }
         }

@@ -6,6 +6,7 @@
 //! deeds are done in `deed`; then everything that waits is looked at once, in the order of
 //! [`Conversation::settle`]. The drawing of the states is `tests/golden/turn.mmd`.
 
+mod adopt;
 mod barge_in;
 mod cue;
 mod deed;
@@ -43,6 +44,17 @@ pub enum Mode {
     Open,
     /// By holding a button.
     Push,
+}
+
+impl Mode {
+    /// As `turn.mode` has it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Wake => "wake",
+            Self::Open => "open",
+            Self::Push => "push",
+        }
+    }
 }
 
 /// When sound may leave the device in mode `open`.
@@ -131,6 +143,9 @@ pub enum Input {
     Fault(Fault),
     /// What time it is.
     Wall(Wall),
+    /// Other numbers, from the next quiet moment on. What the sound was opened with (rates,
+    /// transport) stays as it was.
+    Policy(Box<Policy>),
     /// Time has passed ([`Conversation::deadline`] came).
     Tick,
     /// The owner wants it to end: say goodbye to the service.
@@ -242,6 +257,10 @@ struct Mic {
 #[derive(Debug)]
 pub struct Conversation {
     policy: Policy,
+    /// What is to hold from the next quiet moment on.
+    next: Option<Policy>,
+    /// How often the numbers were changed.
+    revision: u32,
     settings: Settings,
     session: session::Session,
     turn: turn::Turn,
@@ -291,19 +310,26 @@ pub struct Conversation {
 const DETECTION: session::Detection =
     session::Detection { threshold: 0.6, prefix_padding_ms: 333, silence_duration_ms: 500 };
 
+/// Who ends a spoken turn: the service, or the hand that holds the button.
+fn detection(mode: Mode) -> Option<session::Detection> {
+    match mode {
+        Mode::Push => None,
+        Mode::Open | Mode::Wake => Some(DETECTION),
+    }
+}
+
 impl Conversation {
     /// A conversation that nobody has begun.
     pub fn new(policy: Policy, settings: Settings, seed: u64) -> Self {
-        let detection = match policy.mode {
-            Mode::Push => None,
-            Mode::Open | Mode::Wake => Some(DETECTION),
-        };
+        let detection = detection(policy.mode);
         let options = policy.session.clone();
         Self {
             uplink: uplink::Uplink::new(options.input_rate),
             downlink: downlink::Downlink::new(options.output_rate),
             session: session::Session::new(options, detection, tool::declared(), seed),
             policy,
+            next: None,
+            revision: 0,
             settings,
             turn: turn::Turn::Asleep,
             ear: Default::default(),

@@ -21,6 +21,18 @@ pub mod name {
     pub const SETTINGS: &str = "grok-voice:settings";
     /// Receive the sound of every reply.
     pub const LISTEN: &str = "grok-voice:listen";
+    /// Let the speaker be heard.
+    pub const CHIME: &str = "grok-voice:chime";
+    /// Change a paired client.
+    pub const CLIENT: &str = "grok-voice:client";
+    /// Open a pairing window.
+    pub const INVITE: &str = "grok-voice:invite";
+    /// Where the API key is, or another one.
+    pub const KEY: &str = "grok-voice:key";
+    /// How far the first set-up has come.
+    pub const SETUP: &str = "grok-voice:setup";
+    /// Prove presence with a fresh code.
+    pub const STEP_UP: &str = "grok-voice:step_up";
     /// Who is paired.
     pub const CLIENTS: &str = "grok-voice:clients";
     /// How the speaker and its board do.
@@ -132,6 +144,9 @@ pub struct State {
     pub model: String,
     /// For a person: what is wrong and what happens next; empty when nothing is.
     pub trouble: String,
+    /// Changes of the settings in this run: a page that shows them asks again when it moves.
+    #[serde(default)]
+    pub settings: u32,
 }
 
 /// Who said something.

@@ -52,6 +52,7 @@ impl Brief {
             | Input::Panel(_)
             | Input::Fault(_)
             | Input::Wall(_)
+            | Input::Policy(_)
             | Input::Stop => json(now, input)?,
         }))
     }

@@ -1,7 +1,7 @@
 //! What is said to the service, in order, and what waits while nothing leaves.
 
 use super::super::client::{ClientEvent, Item, append};
-use super::{Ask, Session, Transport, Wish};
+use super::{Ask, Detection, Line, Options, Session, Transport, Wish};
 use crate::base::event::Wire;
 use crate::base::unit::Moment;
 
@@ -56,6 +56,34 @@ impl Session {
         });
         let text = ClientEvent::SessionUpdate { session }.encode();
         self.asks.push_back(Ask::Transmit(Wire::Text(text)));
+    }
+
+    /// Other settings from now on; rates and transport must be the same. Whether the connection had
+    /// to be made anew: the model is part of the address.
+    pub fn reconfigure(
+        &mut self,
+        now: Moment,
+        options: Options,
+        detection: Option<Detection>,
+    ) -> bool {
+        let model = options.model != self.options.model;
+        let told = options != self.options || detection != self.detection;
+        (self.options, self.detection) = (options, detection);
+        match self.line {
+            Line::Dialling { .. } | Line::Greeting { .. } | Line::Ready { .. } if model => {
+                self.conversation = None;
+                self.recycle(now);
+                return true;
+            }
+            Line::Greeting { .. } | Line::Ready { .. } if told => self.configure(),
+            Line::Closed
+            | Line::Refused
+            | Line::Waiting { .. }
+            | Line::Dialling { .. }
+            | Line::Greeting { .. }
+            | Line::Ready { .. } => {}
+        }
+        false
     }
 
     pub(super) fn send(&mut self, event: &ClientEvent) {

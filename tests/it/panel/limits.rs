@@ -182,6 +182,7 @@ fn state(percent: u8, trouble: &str) -> Event {
         voice: String::new(),
         model: String::new(),
         trouble: trouble.to_owned(),
+        settings: 0,
     })
 }
 

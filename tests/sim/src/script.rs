@@ -47,6 +47,8 @@ fn set(policy: &mut Policy, key: &str, value: &str) -> Option<()> {
         ("input_rate", rate) => policy.session.input_rate = Rate(rate.parse().ok()?),
         ("hang_up_after", "never") => policy.hang_up_after = None,
         ("life", seconds) => policy.session.life = Duration::from_secs(seconds.parse().ok()?),
+        ("voice", name) => name.clone_into(&mut policy.session.voice),
+        ("model", name) => name.clone_into(&mut policy.session.model),
         ("linger", seconds) => policy.linger = Duration::from_secs(seconds.parse().ok()?),
         _ => return None,
     }
@@ -119,6 +121,10 @@ pub fn act(stage: &mut Stage, step: &str) -> Option<()> {
         "volume" => {
             let percent = Volume::try_from(u8::try_from(number(1)?).ok()?).ok()?;
             panel(stage, Command::Volume { percent });
+        }
+        "set" => {
+            set(&mut stage.policy, word(1)?, word(2)?)?;
+            stage.feed(Input::Policy(Box::new(stage.policy.clone())));
         }
         "stop" => stage.feed(Input::Stop),
         "end" => {}

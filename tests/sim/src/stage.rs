@@ -64,6 +64,8 @@ pub struct Stage {
     pub recorded: Vec<(Moment, Input)>,
     /// The time.
     pub now: Moment,
+    /// The numbers of the moment.
+    pub policy: Policy,
     scribe: Scribe,
     voice: Voice,
     wake: bool,
@@ -82,6 +84,7 @@ impl Stage {
     /// With these numbers.
     pub fn new(policy: Policy, seed: u64) -> Self {
         Self {
+            policy: policy.clone(),
             card: Card::new(policy.session.output_rate),
             checks: Checks::new(),
             conversation: Conversation::new(policy, settings(), seed),
