@@ -2,7 +2,7 @@
 CARGO := .ci/cargo
 TARGET ?= aarch64-unknown-linux-gnu
 
-.PHONY: help demo test check deny golden bench acoustic speech web web-test conformance cross cross-container device-test ci
+.PHONY: help demo test check deny golden bench acoustic speech web web-test clients conformance cross cross-container device-test ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -65,10 +65,19 @@ web-test: ## the panel's page in Chromium, against the program; pictures in targ
 	.ci/setup build browser
 	.ci/web test
 
+CLIENTS := target/clients
+clients: ## python-socketio and socket.io-client hold a typed turn with the program, over both transports
+	.ci/setup build clients
+	$(CARGO) build --locked
+	cd web && npm ci --ignore-scripts --no-audit --no-fund
+	python3 -m venv $(CLIENTS)
+	$(CLIENTS)/bin/pip install --quiet -r tests/clients/requirements.txt
+	node tests/clients/run.mjs $(CLIENTS)/bin/python
+
 # The suites are not part of this project; SUITES is where they are.
 SUITES ?= ../socket.io
 conformance: ## the official Socket.IO and Engine.IO suites; SUITES=a checkout of socketio/socket.io
-	.ci/setup build
+	.ci/setup build clients
 	$(CARGO) build --locked --example conformance
 	mkdir -p target/conformance
 	cp tests/conformance/package.json tests/conformance/package-lock.json target/conformance
