@@ -130,6 +130,7 @@ mod tests {
             voice: String::new(),
             model: String::new(),
             trouble: String::new(),
+            settings: 0,
         })
     }
 
