@@ -52,11 +52,16 @@ const INDEX: File = File {
     bytes: include_bytes!("../../web/dist/index.html"),
 };
 
-const ASSETS: [File; 2] = [
+const ASSETS: [File; 3] = [
     File {
         name: "panel.js",
         kind: "text/javascript; charset=utf-8",
         bytes: include_bytes!("../../web/dist/assets/panel.js"),
+    },
+    File {
+        name: "chart.js",
+        kind: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../../web/dist/assets/chart.js"),
     },
     File {
         name: "panel.css",

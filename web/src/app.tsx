@@ -5,7 +5,9 @@ import { Nav } from './parts/nav';
 import { Notices } from './parts/notices';
 import { Status } from './parts/status';
 import { About } from './screens/about';
+import { Health } from './screens/health';
 import { Inspect } from './screens/inspect';
+import { Logs } from './screens/logs';
 import { Pair } from './screens/pair';
 import { Talk } from './screens/talk';
 import { Turns } from './screens/turns';
@@ -13,7 +15,7 @@ import { link, mayControl, session, spoken, state } from './store';
 import { screen } from './store/route';
 import { t } from './words';
 
-const SCREENS = { talk: Talk, turns: Turns, inspect: Inspect, about: About };
+const SCREENS = { talk: Talk, turns: Turns, inspect: Inspect, health: Health, logs: Logs, about: About };
 
 /** What the whole page is coloured by. */
 function mood(): string {

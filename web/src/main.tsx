@@ -4,6 +4,8 @@ import './style/shell.css';
 import './style/talk.css';
 import './style/turns.css';
 import './style/inspect.css';
+import './style/health.css';
+import './style/logs.css';
 import { render } from 'preact';
 import { App } from './app';
 import { connect } from './link/socket';

@@ -90,3 +90,20 @@ export async function axe(page, what) {
 export async function shot(page, name) {
   await page.screenshot({ path: join(SHOTS, `${name}.png`) });
 }
+
+/** Does `what` on a desktop and a phone, dark and light, with a name for a picture. */
+export async function eachLook(page, screen, what) {
+  for (const size of [DESKTOP, PHONE]) {
+    for (const colorScheme of ['dark', 'light']) {
+      await page.setViewportSize(size);
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await what(`${screen}-${size === PHONE ? 'phone' : 'desktop'}-${colorScheme}`);
+    }
+  }
+}
+
+/** A picture, and no fault of accessibility. */
+export async function shotAndAxe(page, name) {
+  await shot(page, name);
+  await axe(page, name);
+}

@@ -80,6 +80,16 @@ export const Swap = () => (
     <path d="M8 20V5M4 9l4-4 4 4M16 4v15M12 15l4 4 4-4" />
   </Icon>
 );
+export const Pulse = () => (
+  <Icon>
+    <path d="M3 12.5h4l2.5-7 4.5 13 2.7-6H21" />
+  </Icon>
+);
+export const Lines = () => (
+  <Icon>
+    <path d="M5 6h14M5 10h9M5 14h14M5 18h6" />
+  </Icon>
+);
 export const Wave = () => (
   <svg class="wave" viewBox="0 0 44 32" aria-hidden="true" focusable="false">
     <path d="M4 12v8M13 7v18M22 3v26M31 8v16M40 13v6" />

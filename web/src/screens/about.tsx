@@ -18,6 +18,7 @@ const MADE_WITH = [
   ['Preact', 'MIT'],
   ['Preact Signals', 'MIT'],
   ['socket.io-client', 'MIT'],
+  ['uPlot', 'MIT'],
 ];
 
 export function About() {

@@ -5,6 +5,7 @@ import { useEffect } from 'preact/hooks';
 import { ask } from '../link/ask';
 import type { Traffic } from '../link/events';
 import { Arrow, Down, Swap } from '../parts/icons';
+import { save } from '../parts/save';
 import { link } from '../store';
 import { asText, clear, pause, paused, search, shown, traffic, way, type Way } from '../store/traffic';
 import { t } from '../words';
@@ -46,14 +47,8 @@ function Row(props: { message: Traffic }) {
   );
 }
 
-function download(): void {
-  const url = URL.createObjectURL(new Blob([asText(shown.value)], { type: 'application/x-ndjson' }));
-  const anchor = document.createElement('a');
-  anchor.href = url;
-  anchor.download = 'grok-speaker-events.jsonl';
-  anchor.click();
-  URL.revokeObjectURL(url);
-}
+const download = (): void =>
+  save('grok-speaker-events.jsonl', 'application/x-ndjson', asText(shown.value));
 
 function Tools() {
   const words = t().inspect;

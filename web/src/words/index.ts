@@ -63,6 +63,49 @@ export function clockTime(ms: number): string {
   return new Intl.DateTimeFormat(language.value, { timeStyle: 'medium' }).format(ms);
 }
 
+/** Date and time to the second. */
+export function dayTime(ms: number): string {
+  return new Intl.DateTimeFormat(language.value, { dateStyle: 'medium', timeStyle: 'medium' }).format(ms);
+}
+
+function unit(value: number, name: string, after = 0): string {
+  return new Intl.NumberFormat(language.value, {
+    style: 'unit',
+    unit: name,
+    maximumFractionDigits: after,
+  }).format(value);
+}
+
+export const count = (value: number): string => digits(value, 0);
+export const percent = (value: number): string => unit(value, 'percent');
+export const celsius = (value: number): string => unit(value, 'celsius');
+
+/** In the unit that makes it short; a gigabyte is what makers of disks call one. */
+export function bytes(count: number): string {
+  if (count >= 1e9) return unit(count / 1e9, 'gigabyte', 1);
+  if (count >= 1e6) return unit(count / 1e6, 'megabyte', count < 1e7 ? 1 : 0);
+  return unit(Math.max(1, count / 1e3), 'kilobyte');
+}
+
+/** A long time, in its two largest units. */
+export function span(seconds: number): string {
+  const minutes = Math.floor(seconds / 60);
+  const parts: [number, string][] = [
+    [Math.floor(minutes / 1440), 'day'],
+    [Math.floor(minutes / 60) % 24, 'hour'],
+    [minutes % 60, 'minute'],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first < 0) return unit(Math.floor(seconds), 'second');
+  return parts
+    .slice(first, first + 2)
+    .filter(([count]) => count > 0)
+    .map(([count, name]) => unit(count, name))
+    .join(' ');
+}
+
+export const dbm = (value: number): string => `${digits(value, 0).replace('-', '−')} dBm`;
+
 export function decibels(db: number): string {
   return `${digits(db, 0).replace('-', '−')} dB`;
 }
