@@ -6,6 +6,7 @@
 
 pub mod aec;
 pub mod align;
+pub mod calibration;
 pub mod chain;
 mod channel;
 pub mod echo;
