@@ -324,6 +324,7 @@ impl Conversation {
                 && p.muted == self.settings.muted
                 && p.online == online
                 && p.trouble == self.trouble
+                && p.barge_in == self.barge_in_word()
         });
         if !same {
             let state = self.state(scene, online);
@@ -347,6 +348,7 @@ impl Conversation {
             voice: self.policy.session.voice.clone(),
             model: self.policy.session.model.clone(),
             trouble: self.trouble.clone(),
+            barge_in: self.barge_in_word().to_owned(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod barge_in;
 mod cue;
 mod deed;
 mod downlink;
+mod duplex;
 mod flow;
 mod history;
 pub mod journal;
@@ -22,7 +23,7 @@ mod turn;
 mod uplink;
 
 use crate::base::event::{
-    Dial, Earcon, Fault, Hand, Link, Near, PlayoutFact, Scene, Tag, Voice, Wire,
+    Dial, Duplex, Earcon, Fault, Hand, Link, Near, PlayoutFact, Scene, Tag, Voice, Wire,
 };
 use crate::base::ring::Epoch;
 use crate::base::unit::{Moment, Volume};
@@ -129,6 +130,8 @@ pub enum Input {
     Panel(Request),
     /// From around.
     Fault(Fault),
+    /// The cards were measured: what may interrupt a reply in `auto`.
+    Duplex(Duplex),
     /// What time it is.
     Wall(Wall),
     /// Time has passed ([`Conversation::deadline`] came).
@@ -248,6 +251,7 @@ pub struct Conversation {
     uplink: uplink::Uplink,
     downlink: downlink::Downlink,
     ear: barge_in::Ear,
+    reach: duplex::Reach,
     talk: talk::Talk,
     history: history::History,
     calls: tool::Calls,
@@ -307,6 +311,7 @@ impl Conversation {
             settings,
             turn: turn::Turn::Asleep,
             ear: Default::default(),
+            reach: Default::default(),
             talk: Default::default(),
             history: Default::default(),
             calls: Default::default(),

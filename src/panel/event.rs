@@ -124,6 +124,8 @@ pub struct State {
     pub model: String,
     /// For a person: what is wrong and what happens next; empty when nothing is.
     pub trouble: String,
+    /// What interrupts a reply now beside a button: `speech`, `wake` or `off`.
+    pub barge_in: String,
 }
 
 /// Who said something.

@@ -70,6 +70,7 @@ impl Scribe {
                 Fault::StateSetAside { .. } => "state set aside".to_owned(),
                 Fault::WorldChanged => "world changed".to_owned(),
             },
+            Input::Duplex(duplex) => format!("measured {duplex:?}"),
             Input::Wall(_) | Input::Tick => return Vec::new(),
             Input::Stop => "stop".to_owned(),
         };

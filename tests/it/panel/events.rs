@@ -24,6 +24,7 @@ fn state(percent: u8) -> Event {
         voice: "eve".into(),
         model: "m".into(),
         trouble: String::new(),
+        barge_in: "speech".into(),
     })
 }
 

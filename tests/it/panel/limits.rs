@@ -199,6 +199,7 @@ fn state(percent: u8, trouble: &str) -> Event {
         voice: String::new(),
         model: String::new(),
         trouble: trouble.to_owned(),
+        barge_in: String::new(),
     })
 }
 

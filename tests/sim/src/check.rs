@@ -94,7 +94,12 @@ impl Checks {
                     self.person = true;
                 }
             }
-            Input::Playout(_) | Input::Message(_) | Input::Wall(_) | Input::Tick | Input::Stop => {}
+            Input::Playout(_)
+            | Input::Message(_)
+            | Input::Duplex(_)
+            | Input::Wall(_)
+            | Input::Tick
+            | Input::Stop => {}
         }
     }
 
