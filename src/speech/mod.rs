@@ -13,6 +13,7 @@ pub mod echo;
 pub mod enhance;
 pub mod highpass;
 pub mod intake;
+pub mod lore;
 pub mod offline;
 pub mod thread;
 pub mod vad;
