@@ -69,6 +69,9 @@ enum Command {
     Standin(host::standin::Arguments),
     /// Try configuration, card, key, clock, name lookup and TLS: one line each
     Check {
+        /// Play a soft sweep and measure the cards with it: delay, echo, clipping, dead microphones
+        #[arg(long)]
+        sound: bool,
         #[command(flatten)]
         configured: Configured,
     },
@@ -137,7 +140,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             host::demo::run(host::demo::Demo { mic, speaker, turns, listen, sets: sets.sets })?;
         }
         Command::Standin(arguments) => host::standin::run(arguments)?,
-        Command::Check { configured } => return host::probe::run(&configured.sources()),
+        Command::Check { sound, configured } => {
+            return host::probe::run(&configured.sources(), sound);
+        }
         Command::Devices { json } => host::probe::devices(json)?,
         Command::Listen(arguments) => host::listen::run(arguments)?,
         Command::Replay { journal } => host::replay::run(&journal)?,

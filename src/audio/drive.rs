@@ -202,6 +202,15 @@ pub fn probe(options: &Options, side: Side) -> Result<String, CardError> {
     }
 }
 
+/// A name that stays the same as long as the card does, whichever way it is written in the
+/// configuration: what was measured with one card must not count for another.
+pub fn stable_name(options: &Options, device: &Device, side: Side) -> String {
+    match backend(options.backend) {
+        Backend::Cpal => format!("cpal {device}"),
+        Backend::Alsa | Backend::Auto => alsa_stable_name(device, side),
+    }
+}
+
 /// Every card and PCM a user can name, with what it can do. Cards are opened for a moment.
 pub fn cards() -> Vec<Card> {
     alsa_cards()
@@ -220,7 +229,7 @@ fn backend(wanted: Backend) -> Backend {
 #[cfg(target_os = "linux")]
 use super::card::{
     cards as alsa_cards, probe as alsa_probe, run_capture as alsa_capture,
-    run_playout as alsa_playout,
+    run_playout as alsa_playout, stable_name as alsa_stable_name,
 };
 #[cfg(not(all(target_os = "linux", target_arch = "arm")))]
 use super::desktop::{
@@ -252,6 +261,10 @@ mod no_alsa {
 
     pub(super) fn alsa_probe(_: &Device, _: Side) -> Result<String, CardError> {
         Err(CardError::NoBackend("alsa"))
+    }
+
+    pub(super) fn alsa_stable_name(device: &Device, _: Side) -> String {
+        device.to_string()
     }
 
     pub(super) fn alsa_cards() -> Vec<Card> {

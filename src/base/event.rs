@@ -219,6 +219,18 @@ pub enum Side {
     Playout,
 }
 
+/// Who can be heard over the speaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Duplex {
+    /// A person who talks.
+    Full,
+    /// A wake word.
+    Wake,
+    /// Nobody.
+    Half,
+}
+
 /// What goes wrong (and right again) around the conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

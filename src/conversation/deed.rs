@@ -329,6 +329,7 @@ impl Conversation {
                 && p.mode == self.policy.mode.word()
                 && p.voice == self.policy.session.voice
                 && p.model == self.policy.session.model
+                && p.barge_in == self.barge_in_word()
         });
         if !same {
             let state = self.state(scene, online);
@@ -348,6 +349,7 @@ impl Conversation {
             model: self.policy.session.model.clone(),
             trouble: self.trouble.clone(),
             settings: self.revision,
+            barge_in: self.barge_in_word().to_owned(),
         }
     }
 }

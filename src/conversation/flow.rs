@@ -44,6 +44,7 @@ impl Conversation {
             Input::Hand(hand) => self.hand(now, hand),
             Input::Panel(request) => self.panel(now, request),
             Input::Fault(fault) => self.fault(now, fault),
+            Input::Duplex(duplex) => self.told_duplex(duplex),
             Input::Wall(wall) => self.wall = Some((wall, now)),
             Input::Policy(policy) => self.change(*policy),
             Input::Tick => {}
@@ -55,6 +56,7 @@ impl Conversation {
         self.uplink.hear(near, self.settings.muted);
         let speaking = matches!(self.turn, Turn::Speaking { .. });
         self.ear.note(near, speaking);
+        self.follow_echo(near);
         self.mic.last_block = near.at;
         if self.settings.muted {
             self.mic.voice = Voice::Quiet;
@@ -63,7 +65,7 @@ impl Conversation {
             self.duck(false);
             return;
         }
-        self.mic.echo = self.ear.hears_echo(self.policy.barge_in, near);
+        self.mic.echo = self.ear.hears_echo(self.barge_in(), near);
         self.follow_voice(now, near);
         if near.wake.is_some() && self.policy.mode == Mode::Wake {
             self.woke(now, near);
@@ -74,7 +76,7 @@ impl Conversation {
             // Who typed did not wake the microphone for the room.
             Mode::Wake => !self.typed_turn,
         };
-        let allowed = detected && self.ear.allows(self.policy.barge_in, near);
+        let allowed = detected && self.ear.allows(self.barge_in(), near);
         let may_open = match self.turn {
             // Nobody would answer; only a person's own action tries again.
             Turn::Asleep | Turn::Lingering { .. } if self.session.is_refused() => false,
@@ -135,9 +137,7 @@ impl Conversation {
 
     fn woke(&mut self, now: Moment, near: &Near) {
         let free = match self.turn {
-            Turn::Speaking { .. } | Turn::Thinking { .. } => {
-                self.policy.barge_in != super::BargeIn::Off
-            }
+            Turn::Speaking { .. } | Turn::Thinking { .. } => self.barge_in() != super::BargeIn::Off,
             Turn::Asleep | Turn::Lingering { .. } => true,
             Turn::Listening { .. } => false,
         };

@@ -11,6 +11,7 @@ mod barge_in;
 mod cue;
 mod deed;
 mod downlink;
+mod duplex;
 mod flow;
 mod history;
 pub mod journal;
@@ -23,7 +24,7 @@ mod turn;
 mod uplink;
 
 use crate::base::event::{
-    Dial, Earcon, Fault, Hand, Link, Near, PlayoutFact, Scene, Tag, Voice, Wire,
+    Dial, Duplex, Earcon, Fault, Hand, Link, Near, PlayoutFact, Scene, Tag, Voice, Wire,
 };
 use crate::base::ring::Epoch;
 use crate::base::unit::{Moment, Volume};
@@ -141,6 +142,8 @@ pub enum Input {
     Panel(Request),
     /// From around.
     Fault(Fault),
+    /// The cards were measured: what may interrupt a reply in `auto`.
+    Duplex(Duplex),
     /// What time it is.
     Wall(Wall),
     /// Other numbers, from the next quiet moment on. What the sound was opened with (rates,
@@ -267,6 +270,7 @@ pub struct Conversation {
     uplink: uplink::Uplink,
     downlink: downlink::Downlink,
     ear: barge_in::Ear,
+    reach: duplex::Reach,
     talk: talk::Talk,
     history: history::History,
     calls: tool::Calls,
@@ -333,6 +337,7 @@ impl Conversation {
             settings,
             turn: turn::Turn::Asleep,
             ear: Default::default(),
+            reach: Default::default(),
             talk: Default::default(),
             history: Default::default(),
             calls: Default::default(),

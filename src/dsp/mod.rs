@@ -1,4 +1,4 @@
-//! Arithmetic on samples: resampling, gain, meters.
+//! Arithmetic on samples: resampling, gain, meters, sweeps.
 //!
 //! Called by the audio and the speech threads. No state beyond its structs, no allocation after
 //! `new()`.
@@ -7,3 +7,4 @@ pub mod fraction;
 pub mod gain;
 pub mod meter;
 pub mod resample;
+pub mod sweep;

@@ -2,6 +2,7 @@
 //!
 //! Runs on the main thread. Decides nothing about the conversation.
 
+mod cards;
 pub mod clock;
 pub mod control;
 pub mod counters;
@@ -11,9 +12,12 @@ pub mod device;
 pub mod health;
 mod inspect;
 pub mod journal;
+mod keeper;
 mod lan;
 pub mod listen;
 pub mod logbook;
+pub mod lore;
+pub mod measure;
 pub mod meter;
 pub mod outlet;
 pub mod panel;
@@ -32,19 +36,20 @@ pub mod telemetry;
 pub mod thread;
 pub mod vitals;
 
-use crate::audio::{self, Xruns, capture::Capture, playout};
+use crate::audio::{self, Xruns, playout};
 use crate::base::event::{Fault, Near};
 use crate::base::pulse::Pulse;
-use crate::base::ring::{Bell, Wait, periods};
+use crate::base::ring::{Bell, Wait};
 use crate::config::key::{self, Found, KeyError, KeySources};
 use crate::config::{self, Config, ConfigError, Sources};
 use crate::conversation::journal::Line;
-use crate::conversation::{Conversation, Settings};
+use crate::conversation::{Conversation, Input, Settings};
 use crate::grok::socket::{self, Socket};
 use crate::panel::{Fingerprint, Tls, Trust};
 use crate::speech;
 use crate::speech::thread::Counts;
 use anyhow::Context;
+use cards::Cards;
 use counters::Counters;
 use desk::Desk;
 use health::Health;
@@ -55,7 +60,7 @@ use pump::{Onlooker, Pump};
 use std::path::PathBuf;
 use std::sync::Arc;
 use supervise::{Crew, Watched};
-use thread::{AsyncWait, CARD, FRONT_END, Granted, Priority, Worker};
+use thread::{AsyncWait, FRONT_END, Granted, Priority, Worker};
 
 /// Version and commit-free build name, in `hello`, `status` and journals.
 pub const BUILD: &str = env!("CARGO_PKG_VERSION");
@@ -63,15 +68,6 @@ pub const BUILD: &str = env!("CARGO_PKG_VERSION");
 /// Blocks between speech and main: 1 s, far beyond any stall of the main thread that is not a bug.
 /// When full the newest block is dropped and counted.
 const NEAR_BLOCKS: usize = 100;
-/// Periods and samples between the card threads and speech: from the microphone 0.7 s of 48 kHz
-/// stereo, 43 ms of the widest card there is (8 channels at 192 kHz); what was played is mono. When
-/// full the newest period becomes a gap.
-const PERIODS: usize = 512;
-const NEAR_SAMPLES: usize = 65_536;
-const FAR_SAMPLES: usize = 32_768;
-/// Faults under way from the card threads: each is reported once a change, a handful at most.
-const FAULTS: usize = 64;
-
 /// How long the thread of a name look-up stays for the next one: a race of addresses is over then.
 const HELPER_REST: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -187,6 +183,11 @@ impl Host {
             // The queue was made a moment ago: there is room.
             let _ = sound.report.try_send(fault);
         }
+        let (lore, duplex, set_aside) = lore::Archive::open(&config.audio, &store, sound.keep);
+        for fault in set_aside {
+            // As above.
+            let _ = sound.report.try_send(fault);
+        }
         let seed = getrandom::u64()
             .map_err(|e| anyhow::anyhow!("the kernel has no random numbers: {e}"))?;
         let conversation = Conversation::new(config.policy.clone(), settings.clone(), seed);
@@ -245,8 +246,9 @@ impl Host {
             socket,
             bell: sound.bell,
             door: sound.door,
-            pending: std::collections::VecDeque::new(),
+            pending: duplex.map(Input::Duplex).into_iter().collect(),
             near: sound.near,
+            lore,
             outlet: sound.outlet,
             faults: sound.faults,
             capture: sound.capture,
@@ -297,6 +299,7 @@ struct Sound {
     bell: Arc<dyn Bell>,
     door: AsyncWait,
     near: rtrb::Consumer<Near>,
+    keep: speech::lore::Keep,
     outlet: Outlet,
     faults: std::sync::mpsc::Receiver<Fault>,
     report: std::sync::mpsc::SyncSender<Fault>,
@@ -314,115 +317,49 @@ impl Sound {
     ) -> anyhow::Result<Self> {
         let (bell, door) = thread::bell()?;
         let door = door.into_async()?;
-        let (report, faults) = std::sync::mpsc::sync_channel(FAULTS);
-        let xruns = Arc::new(Xruns::default());
-        let mut crew = Crew::default();
-        let started = clock();
-
-        let (near_in, near_out) = periods(PERIODS, NEAR_SAMPLES);
-        let (far_in, far_out) = periods(PERIODS, FAR_SAMPLES);
         let (speech_bell, speech_wait) = thread::bell()?;
-
-        let capture_pulse = Arc::new(Pulse::default());
-        let mut capture = Capture::new(near_in, speech_bell);
-        let side = Side::new(config, clock, &xruns, &report, &bell, &capture_pulse);
-        let worker = start("capture", CARD, &bell, move || {
-            side.work(|options, clock, pulse, xruns, report| {
-                audio::drive::run_capture(options, clock, pulse, xruns, &mut capture, report);
-            });
-        })?;
-        crew.add(Watched::new(worker, Arc::clone(&capture_pulse), started));
-
         let playout_options = playout::PlayoutOptions {
             rate: config.policy.session.output_rate,
             // The conversation sets the one of the last run before anything is played.
             gain: config.settings.volume.gain(),
         };
-        let (wake, woken) = thread::bell()?;
-        let (mut playout, feed) =
-            playout::playout(playout_options, far_in, Arc::clone(&bell), wake);
-        let pulse = Arc::new(Pulse::default());
-        let side = Side::new(config, clock, &xruns, &report, &bell, &pulse);
-        let worker = start("playout", CARD, &bell, move || {
-            side.work(|options, clock, pulse, xruns, report| {
-                let playout = &mut playout;
-                audio::drive::run_playout(options, clock, pulse, xruns, playout, &woken, report);
-            });
-        })?;
-        crew.add(Watched::new(worker, pulse, started));
+        let cards = Cards::start(&config.audio, playout_options, clock, speech_bell, &bell)?;
+        let Cards { near: near_out, far: far_out, mut crew, .. } = cards;
 
         let (near_to_main, near) = rtrb::RingBuffer::new(NEAR_BLOCKS);
         let pulse = Arc::new(Pulse::default());
         let (options, shared, done) =
             (config.speech.clone(), Arc::clone(&pulse), Arc::clone(&bell));
         let counts = Arc::clone(counts);
+        let (lore, keep) = speech::lore::lore();
         let worker = start("speech", FRONT_END, &bell, move || {
             speech::thread::run(
                 &options,
                 near_out,
                 far_out,
                 near_to_main,
+                lore,
                 &speech_wait as &dyn Wait,
                 &*done as &dyn Bell,
                 &shared,
                 &counts,
             );
         })?;
-        crew.add(Watched::new(worker, Arc::clone(&pulse), started));
+        crew.add(Watched::new(worker, Arc::clone(&pulse), clock()));
 
         Ok(Self {
             bell,
             door,
             near,
-            outlet: Outlet::new(feed),
-            faults,
-            report,
-            capture: capture_pulse,
+            keep,
+            outlet: Outlet::new(cards.feed),
+            faults: cards.faults,
+            report: cards.report,
+            capture: cards.capture,
             speech: pulse,
             crew,
-            xruns,
+            xruns: cards.xruns,
         })
-    }
-}
-
-/// What both card threads are given.
-struct Side {
-    options: audio::Options,
-    clock: crate::base::Clock,
-    xruns: Arc<Xruns>,
-    report: std::sync::mpsc::SyncSender<Fault>,
-    bell: Arc<dyn Bell>,
-    pulse: Arc<Pulse>,
-}
-
-impl Side {
-    fn new(
-        config: &Config,
-        clock: &crate::base::Clock,
-        xruns: &Arc<Xruns>,
-        report: &std::sync::mpsc::SyncSender<Fault>,
-        bell: &Arc<dyn Bell>,
-        pulse: &Arc<Pulse>,
-    ) -> Self {
-        Self {
-            options: config.audio.clone(),
-            clock: Arc::clone(clock),
-            xruns: Arc::clone(xruns),
-            report: report.clone(),
-            bell: Arc::clone(bell),
-            pulse: Arc::clone(pulse),
-        }
-    }
-
-    fn work(
-        self,
-        run: impl FnOnce(&audio::Options, &crate::base::Clock, &Pulse, &Xruns, &mut dyn FnMut(Fault)),
-    ) {
-        run(&self.options, &self.clock, &self.pulse, &self.xruns, &mut |fault| {
-            // A full queue holds older news of the same card; the next change is told again.
-            let _ = self.report.try_send(fault);
-            self.bell.ring();
-        });
     }
 }
 

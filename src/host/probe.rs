@@ -1,11 +1,16 @@
 //! The `check` and `devices` commands: what works on this device, one line each.
 
-use crate::audio::{Facts, drive};
+use crate::audio::{Facts, Options, drive};
 use crate::base::event::{Dial, Link, Side};
 use crate::base::secret::Secret;
+use crate::base::unit::Db;
 use crate::config::{self, Config, Sources};
+use crate::conversation::Settings;
 use crate::grok::socket::{self, Socket};
-use crate::host::{clock, key, socket_options};
+use crate::host::lore::{Calibration, Pair};
+use crate::host::store::Store;
+use crate::host::{SETTINGS, clock, key, measure, socket_options};
+use crate::speech::calibration::judge;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -73,12 +78,17 @@ impl Sheet {
 }
 
 /// `check`: 0 when all is well, 1 when something is not, 78 for the configuration.
-pub fn run(sources: &Sources) -> anyhow::Result<ExitCode> {
+/// With `sound` the cards are measured, too.
+pub fn run(sources: &Sources, sound: bool) -> anyhow::Result<ExitCode> {
     let config = config::load(sources)?;
     let mut sheet = Sheet { failed: false };
     sheet.line("config", Ok(format!("good; board profile {}", config.board)));
     for (what, side) in [("microphone", Side::Capture), ("speaker", Side::Playout)] {
         sheet.line(what, drive::probe(&config.audio, side).map_err(|e| e.to_string()));
+    }
+    if sound {
+        let cards_open = !sheet.failed;
+        measure_sound(&mut sheet, &config, cards_open);
     }
     let key = key(&config);
     sheet.line(
@@ -108,6 +118,37 @@ pub fn run(sources: &Sources) -> anyhow::Result<ExitCode> {
         }
     });
     Ok(ExitCode::from(u8::from(sheet.failed)))
+}
+
+/// Plays a sweep, says what came of it, and keeps that for these cards.
+fn measure_sound(sheet: &mut Sheet, config: &Config, cards_open: bool) {
+    let Some(pair) = Pair::of(&config.audio) else {
+        let Options { input, output, .. } = &config.audio;
+        let words = format!("not measured: {input} to {output}, and only cards are in a room");
+        return sheet.line("sound", Ok(words));
+    };
+    if !cards_open {
+        let words = "not measured: both cards must open, and a running daemon holds them (systemctl \
+                     stop grok-speaker)";
+        return sheet.line("sound", Err(words.into()));
+    }
+    let store = Store::open(&config.state);
+    let settings = store.load::<Settings>(SETTINGS).value;
+    let volume = settings.map_or(config.settings.volume, |settings| settings.volume);
+    let (measured, path) = match measure::run(config, volume) {
+        Ok(both) => both,
+        Err(e) => return sheet.line("sound", Err(format!("not measured: {e:#}"))),
+    };
+    let volume = Db::from_power(volume.gain().0.powi(2));
+    let verdict = judge(&measured, volume);
+    if verdict.duplex.is_some() {
+        sheet.line("sound", Ok(verdict.words));
+        let calibration = Calibration { pair: pair.clone(), volume, measured };
+        if let Err(e) = pair.save(&store, &calibration, &path) {
+            sheet.line("sound", Err(format!("measured and not kept: {e}")));
+        }
+    }
+    verdict.wrong.into_iter().for_each(|words| sheet.line("sound", Err(words)));
 }
 
 /// A certificate cannot be judged with a clock that is older than this program.

@@ -18,6 +18,7 @@ use crate::host::control::{Control, Question, Reply};
 use crate::host::health::Health;
 use crate::host::inspect;
 use crate::host::journal::Journal;
+use crate::host::lore::Archive;
 use crate::host::outlet::Outlet;
 use crate::host::panel::PanelLine;
 use crate::host::redact;
@@ -60,6 +61,7 @@ pub struct Pump {
     /// What effects answer at once, taken in after the effects of the input before.
     pub(super) pending: VecDeque<Input>,
     pub(super) near: rtrb::Consumer<Near>,
+    pub(super) lore: Archive,
     pub(super) outlet: Outlet,
     pub(super) faults: Receiver<Fault>,
     pub(super) capture: Arc<Pulse>,
@@ -302,6 +304,7 @@ impl Pump {
         if let Some(stamp) = self.vitals.ping(now) {
             self.socket.ping(stamp);
         }
+        self.lore.look();
     }
 
     async fn answer(&mut self, question: Question, reply: Reply) {
@@ -374,10 +377,12 @@ impl Pump {
         for name in self.crew.stop(&self.clock) {
             log::warn!("the {name} thread did not end in time");
         }
+        self.lore.look();
         if let Some(panel) = self.panel {
             panel.stop((self.clock)() + GOODBYE);
         }
         drop(self.settings);
+        drop(self.lore);
         if let Some(words) = self.journal.close() {
             log::warn!("{words}");
         }

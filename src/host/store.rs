@@ -4,17 +4,16 @@
 //! A file that makes no sense is set aside and said, and the one before it or the default is used.
 //! A directory that is missing or read-only is survived: nothing is kept then, and that is said.
 
-use super::thread::{Priority, Worker};
+pub use super::keeper::Keeper;
+
 use crate::base::event::Fault;
-use crate::base::ring::Silent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Of the shape around the content; a file with another one is not ours.
 const VERSION: u32 = 1;
@@ -101,14 +100,19 @@ impl Store {
 
     /// Reads the last good version of a file.
     pub fn load<T: DeserializeOwned>(&self, name: &str) -> Loaded<T> {
+        self.load_as(name, from_json)
+    }
+
+    /// The same for a file of another form; the error of `form` says what is wrong with it.
+    pub fn load_as<T>(&self, name: &str, form: fn(&[u8]) -> Result<T, String>) -> Loaded<T> {
         let current = self.path(name);
-        let words = match read(&current) {
+        let words = match read(&current, form) {
             Ok(Some(value)) => return Loaded { value: Some(value), fault: None },
             // Lost power between the two renames of `save`, or never written.
             Ok(None) => None,
             Err(why) => Some(set_aside(&current, &why)),
         };
-        let previous = read(&beside(&current, "previous"));
+        let previous = read(&beside(&current, "previous"), form);
         let value = previous.ok().flatten();
         let fault = words.map(|words| {
             let instead = if value.is_some() { "the one before it" } else { "the default" };
@@ -123,11 +127,17 @@ impl Store {
     /// # Errors
     /// When the file system says no, or the content has no written form.
     pub fn save<T: Serialize>(&self, name: &str, content: &T) -> Result<(), Error> {
+        self.save_as(name, content, to_json)
+    }
+
+    /// The same for a file of another form.
+    ///
+    /// # Errors
+    /// As [`Store::save`].
+    pub fn save_as<T>(&self, name: &str, content: &T, form: Form<T>) -> Result<(), Error> {
         let path = self.path(name);
         let shown = || path.display().to_string();
-        let mut bytes = serde_json::to_vec_pretty(&Written { version: VERSION, content })
-            .map_err(|error| Error::Shape { path: shown(), error })?;
-        bytes.push(b'\n');
+        let bytes = form(content).map_err(|error| Error::Shape { path: shown(), error })?;
         let saved = self.replace(&path, &bytes);
         self.permanent.store(saved.is_ok(), Ordering::Relaxed);
         saved.map_err(|error| Error::Io { path: shown(), error })
@@ -139,6 +149,11 @@ impl Store {
         }
         let fresh = beside(path, "new");
         let mut file = private(&fresh)?;
+        // What root writes here is for the directory's owner to read.
+        let owner = std::fs::metadata(&self.directory)?;
+        if file.metadata()?.uid() != owner.uid() {
+            std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+        }
         file.write_all(bytes)?;
         file.sync_all()?;
         drop(file);
@@ -150,6 +165,23 @@ impl Store {
         // The renames themselves must reach the medium.
         File::open(&self.directory)?.sync_all()
     }
+}
+
+/// How a value is written.
+pub type Form<T> = fn(&T) -> serde_json::Result<Vec<u8>>;
+
+pub(super) fn to_json<T: Serialize>(content: &T) -> serde_json::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(&Written { version: VERSION, content })?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let read: Stored<T> = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if read.version != VERSION {
+        return Err(format!("version {} and not {VERSION}", read.version));
+    }
+    Ok(read.content)
 }
 
 /// `settings.json` -> `settings.json.previous`.
@@ -166,7 +198,7 @@ fn private(path: &Path) -> io::Result<File> {
 }
 
 /// `None` when there is no such file; the error says what is wrong with it.
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, String> {
+fn read<T>(path: &Path, form: fn(&[u8]) -> Result<T, String>) -> Result<Option<T>, String> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -177,11 +209,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, String> {
     if bytes.len() as u64 > LONGEST {
         return Err(format!("longer than {LONGEST} bytes"));
     }
-    let read: Stored<T> = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-    if read.version != VERSION {
-        return Err(format!("version {} and not {VERSION}", read.version));
-    }
-    Ok(Some(read.content))
+    form(&bytes).map(Some)
 }
 
 /// Renames a bad file, so that somebody can look at it; says what happened.
@@ -197,102 +225,17 @@ fn set_aside(path: &Path, why: &str) -> String {
     }
 }
 
-/// Keeps one value in its file from a thread of its own: a card may take seconds for a write, and
-/// nobody waits for it. The newest value wins; one that was overtaken is never written. The thread
-/// is there only while something is to be written.
-#[derive(Debug)]
-pub struct Keeper<T: Serialize + Send + 'static> {
-    store: Arc<Store>,
-    name: &'static str,
-    slot: Arc<Mutex<Slot<T>>>,
-    worker: Option<Worker>,
-}
-
-#[derive(Debug)]
-struct Slot<T> {
-    /// Handed over and not yet written.
-    newest: Option<T>,
-    /// A thread writes, and looks here again before it ends.
-    writing: bool,
-}
-
-impl<T: Serialize + Send + 'static> Keeper<T> {
-    /// Keeps values in the file of this name.
-    pub fn new(store: Arc<Store>, name: &'static str) -> Self {
-        let slot = Arc::new(Mutex::new(Slot { newest: None, writing: false }));
-        Self { store, name, slot, worker: None }
-    }
-
-    /// Hands over a value; never waits for the medium.
-    pub fn keep(&mut self, value: T) {
-        let over = self.worker.as_ref().is_none_or(Worker::is_over);
-        let mut slot = lock(&self.slot);
-        slot.newest = Some(value);
-        // A writer that is over without having said so has panicked.
-        if slot.writing && !over {
-            return;
-        }
-        slot.writing = true;
-        drop(slot);
-        self.join();
-        let (store, name, slot) = (Arc::clone(&self.store), self.name, Arc::clone(&self.slot));
-        let body = move || write(&store, name, &slot);
-        match Worker::spawn("store", Priority::Normal, Arc::new(Silent), body) {
-            Ok(worker) => self.worker = Some(worker),
-            Err(error) => {
-                lock(&self.slot).writing = false;
-                log::warn!(error:%; "no thread to keep the settings; they are kept later");
-            }
-        }
-    }
-
-    fn join(&mut self) {
-        if let Some(Err(panicked)) = self.worker.take().map(Worker::join) {
-            log::error!(error:% = panicked; "the settings were not kept");
-        }
-    }
-}
-
-fn lock<T>(slot: &Mutex<Slot<T>>) -> MutexGuard<'_, Slot<T>> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Writes until nothing is left.
-fn write<T: Serialize>(store: &Store, name: &str, slot: &Mutex<Slot<T>>) {
-    loop {
-        let value = {
-            let mut slot = lock(slot);
-            slot.writing = slot.newest.is_some();
-            slot.newest.take()
-        };
-        let Some(value) = value else { return };
-        if let Err(error) = store.save(name, &value) {
-            log::warn!(error:%; "settings are lost at the next start");
-        }
-    }
-}
-
-impl<T: Serialize + Send + 'static> Drop for Keeper<T> {
-    /// Waits until the newest value is written.
-    fn drop(&mut self) {
-        self.join();
-        // What no thread could be had for.
-        write(&self.store, self.name, &self.slot);
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
-    use std::time::Duration;
 
-    type Content = Vec<String>;
+    pub(crate) type Content = Vec<String>;
 
-    struct Scratch(PathBuf);
+    pub(crate) struct Scratch(pub(crate) PathBuf);
 
     impl Scratch {
-        fn new(name: &str) -> Self {
+        pub(crate) fn new(name: &str) -> Self {
             let pid = std::process::id();
             let path = std::env::temp_dir().join(format!("grok-speaker-store-{pid}-{name}"));
             let _ = std::fs::remove_dir_all(&path);
@@ -306,11 +249,11 @@ mod tests {
         }
     }
 
-    fn content(text: &str) -> Content {
+    pub(crate) fn content(text: &str) -> Content {
         vec![text.to_owned()]
     }
 
-    fn load(store: &Store) -> (Option<Content>, Option<String>) {
+    pub(crate) fn load(store: &Store) -> (Option<Content>, Option<String>) {
         let loaded = store.load("settings.json");
         let words = loaded.fault.map(|fault| {
             let Fault::StateSetAside { words } = fault else { panic!("{fault:?}") };
@@ -384,80 +327,5 @@ mod tests {
         assert_eq!(load(&store).0, None);
         let words = store.save("settings.json", &content("a")).unwrap_err().to_string();
         assert!(words.starts_with("/dev/null/state/settings.json cannot be written: "), "{words}");
-    }
-
-    #[test]
-    fn a_keeper_writes_the_newest_before_it_ends() {
-        let scratch = Scratch::new("keeper");
-        let store = Arc::new(Store::open(&scratch.0));
-        let mut keeper = Keeper::new(Arc::clone(&store), "settings.json");
-        for index in 0..50 {
-            keeper.keep(content(&index.to_string()));
-        }
-        drop(keeper);
-        assert_eq!(load(&store), (Some(content("49")), None));
-    }
-
-    #[test]
-    fn a_keeper_has_a_thread_only_while_it_writes() {
-        let scratch = Scratch::new("rest");
-        let store = Arc::new(Store::open(&scratch.0));
-        let mut keeper = Keeper::new(Arc::clone(&store), "settings.json");
-        assert!(keeper.worker.is_none());
-        for text in ["first", "second"] {
-            keeper.keep(content(text));
-            let begun = super::super::clock::now();
-            while !keeper.worker.as_ref().unwrap().is_over() {
-                let waited = super::super::clock::now().since(begun);
-                assert!(waited < Duration::from_secs(20), "the thread stays");
-                std::thread::park_timeout(Duration::from_millis(1));
-            }
-            assert_eq!(load(&store), (Some(content(text)), None));
-        }
-    }
-
-    /// Its written form waits for a gate, as a slow card would, and may be a bug.
-    struct Slow(u32, Arc<Mutex<()>>);
-
-    impl Serialize for Slow {
-        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-            drop(self.1.lock());
-            assert_ne!(self.0, 13, "a bug");
-            vec![self.0.to_string()].serialize(to)
-        }
-    }
-
-    #[test]
-    fn a_value_that_was_overtaken_is_never_written() {
-        let scratch = Scratch::new("overtaken");
-        let store = Arc::new(Store::open(&scratch.0));
-        let gate = Arc::new(Mutex::new(()));
-        let mut keeper = Keeper::new(Arc::clone(&store), "settings.json");
-        let shut = gate.lock().unwrap();
-        keeper.keep(Slow(1, Arc::clone(&gate)));
-        while lock(&keeper.slot).newest.is_some() {
-            std::thread::park_timeout(Duration::from_millis(1));
-        }
-        (2..9).for_each(|index| keeper.keep(Slow(index, Arc::clone(&gate))));
-        drop(shut);
-        drop(keeper);
-        assert_eq!(load(&store), (Some(content("8")), None));
-        let before = std::fs::read_to_string(store.path("settings.json.previous")).unwrap();
-        assert!(before.contains("\"1\""), "{before}");
-    }
-
-    #[test]
-    fn a_keeper_survives_a_bug_in_its_thread() {
-        let scratch = Scratch::new("bug");
-        let store = Arc::new(Store::open(&scratch.0));
-        let gate = Arc::new(Mutex::new(()));
-        let mut keeper = Keeper::new(Arc::clone(&store), "settings.json");
-        keeper.keep(Slow(13, Arc::clone(&gate)));
-        while !keeper.worker.as_ref().unwrap().is_over() {
-            std::thread::park_timeout(Duration::from_millis(1));
-        }
-        keeper.keep(Slow(14, gate));
-        drop(keeper);
-        assert_eq!(load(&store), (Some(content("14")), None));
     }
 }

@@ -131,6 +131,7 @@ mod tests {
             model: String::new(),
             trouble: String::new(),
             settings: 0,
+            barge_in: String::new(),
         })
     }
 

@@ -147,6 +147,8 @@ pub struct State {
     /// Changes of the settings in this run: a page that shows them asks again when it moves.
     #[serde(default)]
     pub settings: u32,
+    /// What interrupts a reply now beside a button: `speech`, `wake` or `off`.
+    pub barge_in: String,
 }
 
 /// Who said something.

@@ -1,5 +1,6 @@
 //! Echo cancellation: the seam for a canceller, and the one that does nothing.
 
+use super::echo::EchoPath;
 use crate::base::pcm::Block;
 use crate::base::unit::Db;
 use std::time::Duration;
@@ -17,8 +18,19 @@ pub trait EchoCanceller: Send {
     /// How much later than its input the cleaned sound comes out.
     fn delay(&self) -> Duration;
 
-    /// Forgets the room: a stream began anew.
+    /// Forgets the room: a stream began anew. What it was told to know, and what it gave away as worth
+    /// keeping, it begins with again.
     fn reset(&mut self);
+
+    /// Says how many blocks late the echo is expected, for a beginning without a known path.
+    fn expect(&mut self, blocks: usize);
+
+    /// Says how the room answered before. Taken for true only if the first sounds confirm it.
+    fn know(&mut self, path: &EchoPath);
+
+    /// How the room answers, if that is worth keeping. Not in every block: it costs as much as a
+    /// third of one. Allocates nothing.
+    fn path(&mut self) -> Option<&EchoPath>;
 }
 
 /// Cancels nothing.
@@ -39,4 +51,12 @@ impl EchoCanceller for NullCanceller {
     }
 
     fn reset(&mut self) {}
+
+    fn expect(&mut self, _blocks: usize) {}
+
+    fn know(&mut self, _path: &EchoPath) {}
+
+    fn path(&mut self) -> Option<&EchoPath> {
+        None
+    }
 }

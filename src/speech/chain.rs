@@ -1,8 +1,9 @@
 //! Both sides' periods in, judged blocks out: what the thread and the files have in common.
 
 use super::align::Reference;
+use super::echo::EchoPath;
 use super::intake::{Intake, Piece, Side};
-use super::{FrontEnd, Options};
+use super::{FrontEnd, Known, Options};
 use crate::base::event::Near;
 use crate::base::pcm::{BLOCK, BLOCK_RATE, Block};
 use crate::base::ring::PeriodHead;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 /// By how much the reference is ahead of the microphone when both meet. A canceller cannot look
 /// into the future, and pairing by stamps is no better than 2 ms.
-const LEAD: Duration = Duration::from_millis(3);
+pub(super) const LEAD: Duration = Duration::from_millis(3);
 
 /// The front end with everything before it.
 #[derive(Debug)]
@@ -71,6 +72,17 @@ impl Chain {
             }
             Piece::Sound { at, samples } => stage.sound(at, samples, reference, each),
         });
+    }
+
+    /// Says what is known of the device. Best before the first sound: what has been learned since is
+    /// not given up for it.
+    pub fn know(&mut self, known: &Known) {
+        self.stage.front.know(known, LEAD);
+    }
+
+    /// How the room answers, if that is worth keeping.
+    pub fn path(&mut self) -> Option<&EchoPath> {
+        self.stage.front.path()
     }
 
     /// How much later than the microphone the cleaned sound is; known from the first period on.

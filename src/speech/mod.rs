@@ -6,22 +6,24 @@
 
 pub mod aec;
 pub mod align;
+pub mod calibration;
 pub mod chain;
 mod channel;
 pub mod echo;
 pub mod enhance;
 pub mod highpass;
 pub mod intake;
+pub mod lore;
 pub mod offline;
 pub mod thread;
 pub mod vad;
 pub mod wake;
 
 use crate::base::event::Near;
-use crate::base::pcm::{BLOCK, Block};
+use crate::base::pcm::{BLOCK, BLOCK_RATE, Block};
 use crate::base::unit::{Db, Moment};
 use aec::{EchoCanceller, NullCanceller};
-use echo::Canceller;
+use echo::{Canceller, EchoPath};
 use enhance::{NoiseSuppressor, NullSuppressor};
 use std::time::Duration;
 use vad::Vad;
@@ -66,6 +68,15 @@ pub struct Options {
     pub noise_suppression: Level,
     /// `speech.gain_control`.
     pub gain_control: Level,
+}
+
+/// What is known of a device before it has made a sound.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Known {
+    /// How much later than its stamps say the echo is.
+    pub delay: Option<Duration>,
+    /// How the room answered when that was last kept.
+    pub path: Option<EchoPath>,
 }
 
 /// Reference power from which the speaker counts as playing: -60 dBFS, below quiet speech at a
@@ -139,6 +150,23 @@ impl FrontEnd {
     /// By how much the echo falls behind its reference, as a part of time.
     pub fn drift(&self) -> f64 {
         self.canceller.drift()
+    }
+
+    /// Says what is known of the way from the speaker to the microphone, `lead` being how much earlier
+    /// the reference is read.
+    pub fn know(&mut self, known: &Known, lead: Duration) {
+        if let Some(delay) = known.delay {
+            let samples = BLOCK_RATE.frames(delay + lead);
+            self.canceller.expect(usize::try_from(samples).unwrap_or(usize::MAX) / BLOCK);
+        }
+        if let Some(path) = &known.path {
+            self.canceller.know(path);
+        }
+    }
+
+    /// How the room answers, if that is worth keeping.
+    pub fn path(&mut self) -> Option<&EchoPath> {
+        self.canceller.path()
     }
 
     /// The wake word of the last score.

@@ -109,7 +109,18 @@ pub fn run(
     on_line: &mut dyn FnMut(Line),
     on_block: &mut dyn FnMut(&Block),
 ) -> End {
-    let mut chain = Chain::new(options);
+    pass(&mut Chain::new(options), mic, far, hint, on_line, on_block)
+}
+
+/// The same with a chain that may know the room already, and knows it better afterwards.
+pub fn pass(
+    chain: &mut Chain,
+    mic: Sound<'_>,
+    far: Option<Sound<'_>>,
+    hint: Option<Duration>,
+    on_line: &mut dyn FnMut(Line),
+    on_block: &mut dyn FnMut(&Block),
+) -> End {
     let frames = mic.samples.len() / usize::from(mic.channels.max(1));
     let periods = frames.div_ceil(period_frames(mic.rate).max(1));
     let mut far = far.map(|sound| Cutter::new(sound, BEGIN + hint.unwrap_or_default()));

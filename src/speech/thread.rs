@@ -5,6 +5,7 @@
 
 use super::Options;
 use super::chain::Chain;
+use super::lore::Lore;
 use crate::base::event::Voice;
 use crate::base::pulse::Pulse;
 use crate::base::ring::{Bell, PeriodReader, Wait};
@@ -42,18 +43,20 @@ pub fn run(
     near: PeriodReader,
     far: PeriodReader,
     out: Producer<Near>,
+    lore: Lore,
     bell: &dyn Wait,
     done: &dyn Bell,
     pulse: &Pulse,
     counts: &Counts,
 ) {
-    let mut worker = Worker::new(options, near, far, out);
+    let mut worker = Worker::new(options, near, far, out, lore);
     while !pulse.stopped() {
         pulse.beat();
         let blocks = if pulse.eased() { BLOCKS_AT_EASE } else { BLOCKS_A_RING };
         worker.turn(blocks, done, counts);
         bell.wait(WAIT_MAX);
     }
+    worker.lore.write(&mut worker.chain);
 }
 
 /// The state of the loop.
@@ -62,6 +65,7 @@ struct Worker {
     near: PeriodReader,
     far: PeriodReader,
     out: Producer<Near>,
+    lore: Lore,
     samples: Vec<f32>,
     voice: Voice,
     /// Blocks since main was last woken.
@@ -69,12 +73,19 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(options: &Options, near: PeriodReader, far: PeriodReader, out: Producer<Near>) -> Self {
+    fn new(
+        options: &Options,
+        near: PeriodReader,
+        far: PeriodReader,
+        out: Producer<Near>,
+        lore: Lore,
+    ) -> Self {
         Self {
             chain: Chain::new(options),
             near,
             far,
             out,
+            lore,
             samples: Vec::with_capacity(PERIOD_SAMPLES),
             voice: Voice::Quiet,
             unrung: 0,
@@ -83,16 +94,19 @@ impl Worker {
 
     /// Takes what waits and wakes main after so many blocks. Bounded by what the rings hold.
     fn turn(&mut self, blocks: u32, done: &dyn Bell, counts: &Counts) {
+        self.lore.read(&mut self.chain);
         for _ in 0..self.far.waiting() {
             self.samples.clear();
             let Some(head) = self.far.pop(&mut self.samples) else { break };
             self.chain.far(&head, &self.samples);
         }
-        let Self { chain, near, out, samples, voice, unrung, .. } = self;
+        let Self { chain, near, out, lore, samples, voice, unrung, .. } = self;
         for _ in 0..near.waiting() {
             samples.clear();
             let Some(head) = near.pop(samples) else { break };
+            let mut passed = 0;
             chain.near(&head, samples, &mut |block| {
+                passed += 1;
                 let urgent = block.voice != *voice || block.wake.is_some();
                 *voice = block.voice;
                 *unrung += 1;
@@ -104,6 +118,7 @@ impl Worker {
                     done.ring();
                 }
             });
+            (0..passed).for_each(|_| lore.block(chain));
         }
         counts.clipped.store(chain.clipped(), Ordering::Relaxed);
     }
@@ -114,6 +129,9 @@ mod tests {
     use super::*;
     use crate::base::ring::{PeriodHead, PeriodWriter, periods};
     use crate::base::unit::{Moment, Rate};
+    use crate::speech::Known;
+    use crate::speech::echo::EchoPath;
+    use crate::speech::lore::{Keep, lore};
     use assert_no_alloc::assert_no_alloc;
     use rtrb::{Consumer, RingBuffer};
     use std::sync::atomic::AtomicU32;
@@ -131,6 +149,7 @@ mod tests {
 
     struct Rig {
         worker: Worker,
+        keep: Keep,
         near: PeriodWriter,
         far: PeriodWriter,
         out: Consumer<Near>,
@@ -145,9 +164,11 @@ mod tests {
             let (near, near_reader) = periods(64, 64 * 480);
             let (far, far_reader) = periods(64, 64 * 480);
             let (out, out_reader) = RingBuffer::new(room);
-            let worker = Worker::new(&Options::default(), near_reader, far_reader, out);
+            let (lore, keep) = lore();
+            let worker = Worker::new(&Options::default(), near_reader, far_reader, out, lore);
             Self {
                 worker,
+                keep,
                 near,
                 far,
                 out: out_reader,
@@ -227,6 +248,34 @@ mod tests {
         assert_eq!(rig.out.slots(), 201);
     }
 
+    #[test]
+    fn what_was_learned_is_given_away_and_taken_without_allocation() {
+        let mut rig = Rig::new(2048);
+        rig.period(&[0.0; 480]);
+        let mut seed = 1u32;
+        let mut level = 0.0;
+        // The microphone hears what is played, in the same period: noise in syllables of 200 ms.
+        let sound: Vec<f32> = (0..1_600 * 480)
+            .map(|i| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                level += 0.1 * ((seed >> 8) as f32 / 8_388_608.0 - 1.0 - level);
+                0.5 * level * (i as f32 / 9_600.0 * std::f32::consts::PI).sin().abs()
+            })
+            .collect();
+        let mut learned = None;
+        assert_no_alloc(|| {
+            rig.keep.tell(Known { delay: None, path: Some(EchoPath::SILENT) });
+            for period in sound.as_chunks::<480>().0 {
+                rig.period(period);
+                learned = rig.keep.fetch().or(learned);
+            }
+        });
+        let path = learned.expect("worth keeping after 15 s");
+        // By the lead of the reference, and the high-pass of the microphone takes a little.
+        let loudest = path.taps.iter().fold(0.0f32, |top, tap| top.max(tap.abs()));
+        assert!((loudest - path.taps[48]).abs() < 1e-3 && loudest > 0.8, "{loudest}");
+    }
+
     /// A bell of a mutex: good enough for a test.
     #[derive(Default)]
     struct Door(Mutex<bool>, Condvar);
@@ -256,7 +305,8 @@ mod tests {
         let options = Options::default();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                run(&options, near_reader, far_reader, out, &&bell, &done, &pulse, &counts);
+                let lore = lore().0;
+                run(&options, near_reader, far_reader, out, lore, &&bell, &done, &pulse, &counts);
             });
             for k in 0..2u64 {
                 let head = PeriodHead {

@@ -3,8 +3,9 @@
 use grok_speaker::base::pcm::{BLOCK, from_i16};
 use grok_speaker::base::unit::Rate;
 use grok_speaker::dsp::resample::Resampler;
-use grok_speaker::speech::Options;
-use grok_speaker::speech::offline::{Line, Sound, run};
+use grok_speaker::speech::chain::Chain;
+use grok_speaker::speech::offline::{Line, Sound, pass};
+use grok_speaker::speech::{Known, Options};
 use grok_speaker_sim::room::{Scene, Speaker, play};
 use grok_speaker_sim::score::{Score, score};
 use std::path::Path;
@@ -111,12 +112,29 @@ fn wav(name: &str) -> Vec<f32> {
 /// Plays a scene, runs the front end over it and scores what comes out. With `hint`, the delay is
 /// told as a driver would.
 pub(crate) fn trial(scene: &Scene, seed: u64, voices: &Voices, hint: bool) -> Score {
+    heard(&mut Chain::new(&Options::default()), scene, seed, voices, hint)
+}
+
+/// The same with the echo path that was kept when the device heard other words in the same room.
+pub(crate) fn second_trial(scene: &Scene, seed: u64, voices: &Voices, hint: bool) -> Score {
+    let mut before = Chain::new(&Options::default());
+    let (begin, rest) = voices.far.split_at(voices.far.len() / 3);
+    let other = [rest, begin].concat();
+    heard(&mut before, scene, seed, &Voices { far: other, near: voices.near.clone() }, hint);
+    let path = before.path().copied();
+    assert!(path.is_some(), "nothing was worth keeping");
+    let mut chain = Chain::new(&Options::default());
+    chain.know(&Known { delay: None, path });
+    heard(&mut chain, scene, seed, voices, hint)
+}
+
+fn heard(chain: &mut Chain, scene: &Scene, seed: u64, voices: &Voices, hint: bool) -> Score {
     let sounds = play(scene, seed, &voices.far, &voices.near);
     let sound = |samples| Sound { samples, rate: Rate(16_000), channels: 1 };
     let hint = hint.then(|| Duration::from_secs_f64(((scene.delay_ms - 10.0).max(0.0)) / 1e3));
     let (mut out, mut edges) = (Vec::new(), Vec::new());
-    let end = run(
-        &Options::default(),
+    let end = pass(
+        chain,
         sound(&sounds.mic),
         Some(sound(&sounds.far)),
         hint,

@@ -7,7 +7,8 @@
 #   card.sh hear DIR SECONDS     what the speaker plays, as raw 48 kHz mono 16 bit on stdout
 #   card.sh stop DIR
 #
-# CARD_MIC_RATE and CARD_MIC_CHANNELS give the microphone's own shape (48000, 1).
+# CARD_MIC_RATE and CARD_MIC_CHANNELS give the microphone's own shape (48000, 1). With CARD_ECHO_MS the
+# microphone hears the speaker, so many milliseconds late or a little more.
 set -euo pipefail
 
 fail() {
@@ -44,6 +45,7 @@ load-module module-null-sink norewinds=1 sink_name=voice rate=${CARD_MIC_RATE:-4
 load-module module-remap-source source_name=mic master=voice.monitor
 set-default-sink speaker
 set-default-source mic
+${CARD_ECHO_MS:+load-module module-loopback source=speaker.monitor sink=voice latency_msec=$CARD_ECHO_MS}
 PA
     cat >"$dir/asound.conf" <<ALSA
 </usr/share/alsa/alsa.conf>

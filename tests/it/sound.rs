@@ -25,8 +25,18 @@ pub(crate) fn script() -> PathBuf {
 
 impl SoftCard {
     pub(crate) fn start(name: &str) -> Self {
+        Self::within(name, &[])
+    }
+
+    /// With more in the environment of its script.
+    pub(crate) fn within(name: &str, more: &[(&str, &str)]) -> Self {
         let folder = std::env::temp_dir().join(format!("card-{name}-{}", std::process::id()));
-        let out = Command::new(script()).arg("start").arg(&folder).output().unwrap();
+        let out = Command::new(script())
+            .arg("start")
+            .arg(&folder)
+            .envs(more.iter().copied())
+            .output()
+            .unwrap();
         let words = String::from_utf8_lossy(&out.stderr).into_owned();
         assert!(out.status.success(), "the test's sound card did not start: {words}");
         let mut environment: Vec<_> = String::from_utf8_lossy(&out.stdout)

@@ -61,6 +61,25 @@ pub(super) fn candidates(device: &Device, side: Side) -> Vec<String> {
     ["hw", "plughw"].map(|kind| format!("{kind}:CARD={},DEV={number}", card.id)).to_vec()
 }
 
+/// What stays the same about a device. A PCM of the configuration, `default` too, may lead to another
+/// card tomorrow: then other cards are there.
+pub(in crate::audio) fn stable_name(device: &Device, side: Side) -> String {
+    let _quiet = Quiet::new();
+    let cards = named_cards();
+    let names = candidates(device, side);
+    let name = names.first().map_or("default", String::as_str);
+    let own = name.split_once("CARD=").and_then(|(_, rest)| rest.split(',').next());
+    if let Some(card) = own.and_then(|id| cards.iter().find(|card| card.id == id)) {
+        return format!("{name} ({})", card.name);
+    }
+    let mut others: Vec<&str> = cards.iter().map(|card| card.id.as_str()).collect();
+    if others.is_empty() {
+        return name.to_owned();
+    }
+    others.sort_unstable();
+    format!("{name} among {}", others.join(", "))
+}
+
 /// PCM names of the library's own that convert or do nothing: nobody's card.
 const PLUGINS: [&str; 11] = [
     "null",

@@ -12,8 +12,8 @@
 mod list;
 mod speaker;
 
-pub(super) use list::cards;
 use list::{candidates, card_index};
+pub(super) use list::{cards, stable_name};
 pub(super) use speaker::run_playout;
 
 use crate::audio::capture::Capture;

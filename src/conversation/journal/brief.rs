@@ -51,6 +51,7 @@ impl Brief {
             | Input::Hand(_)
             | Input::Panel(_)
             | Input::Fault(_)
+            | Input::Duplex(_)
             | Input::Wall(_)
             | Input::Policy(_)
             | Input::Stop => json(now, input)?,

@@ -71,6 +71,7 @@ impl Scribe {
                 Fault::WorldChanged => "world changed".to_owned(),
             },
             Input::Policy(_) => "settings".to_owned(),
+            Input::Duplex(duplex) => format!("measured {duplex:?}"),
             Input::Wall(_) | Input::Tick => return Vec::new(),
             Input::Stop => "stop".to_owned(),
         };

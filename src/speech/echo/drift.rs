@@ -49,6 +49,12 @@ impl Drift {
         (self.blocks, self.active) = (0, 0);
     }
 
+    /// Begins with a rate that was found before.
+    pub(super) fn begin(&mut self, rate: f64) {
+        self.forget();
+        self.rate = rate.clamp(-MOST, MOST);
+    }
+
     /// By how much the echo falls behind its reference, as a part of time.
     pub(super) fn rate(&self) -> f64 {
         self.rate

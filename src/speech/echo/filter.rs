@@ -6,6 +6,7 @@
 //! uncertain it is and how loud the near end is, so it needs no double-talk detector: a person who
 //! talks stops the adaptation by being loud.
 
+use super::path::TAPS;
 use super::spectrum::{BINS, SPAN, Spectrum, Transform};
 use crate::base::pcm::BLOCK;
 
@@ -21,6 +22,8 @@ pub(super) const KEPT: usize = PARTS + LATEST;
 const START: f32 = 0.1;
 /// What each further part starts with, of the one before: rooms decay.
 const START_DECAY: f32 = 0.85;
+/// Uncertainty of what was learned before, as a share of its size: what 10 dB of attenuation leave.
+const KNOWN: f32 = 0.1;
 /// How much of the response stays from block to block: rooms change slowly.
 const STAYS: f32 = 0.998 * 0.998;
 /// How much of the near end's power stays from block to block.
@@ -103,17 +106,29 @@ impl Filter {
     }
 
     /// The echo in the present block, as far as it is known.
-    pub(super) fn echo(&mut self, transform: &mut Transform, echo: &mut [f32; BLOCK]) {
+    pub(super) fn echo(&self, transform: &mut Transform, echo: &mut [f32; BLOCK]) {
+        self.echo_of(&self.weights, self.first, transform, echo);
+    }
+
+    /// The echo by other weights, which begin `first` blocks later than the reference.
+    pub(super) fn echo_of(
+        &self,
+        weights: &[Spectrum],
+        first: usize,
+        transform: &mut Transform,
+        echo: &mut [f32; BLOCK],
+    ) {
         let mut sum = Spectrum::ZERO;
-        for (q, w) in self.weights.iter().enumerate() {
-            let x = &self.far[(self.newest + self.first + q) % KEPT];
+        for (q, w) in weights.iter().enumerate() {
+            let x = &self.far[(self.newest + first + q) % KEPT];
             for k in 0..BINS {
                 sum.re[k] += w.re[k] * x.re[k] - w.im[k] * x.im[k];
                 sum.im[k] += w.re[k] * x.im[k] + w.im[k] * x.re[k];
             }
         }
-        transform.inverse(&sum, &mut self.work);
-        echo.copy_from_slice(&self.work[BLOCK..]);
+        let mut work = [0.0; SPAN];
+        transform.inverse(&sum, &mut work);
+        echo.copy_from_slice(&work[BLOCK..]);
     }
 
     /// Learns from what is left of the microphone after `echo` was subtracted; `useful` says that
@@ -209,6 +224,23 @@ impl Filter {
     /// Blocks the filter begins later than the reference.
     pub(super) fn first(&self) -> usize {
         self.first
+    }
+
+    /// The answer to a click, sample by sample.
+    pub(super) fn taps(&mut self, transform: &mut Transform, taps: &mut [f32; TAPS]) {
+        for (w, part) in self.weights.iter().zip(taps.as_chunks_mut::<BLOCK>().0) {
+            transform.inverse(w, &mut self.work);
+            part.copy_from_slice(&self.work[..BLOCK]);
+        }
+    }
+
+    /// Takes an answer for true that was learned before.
+    pub(super) fn adopt(&mut self, first: usize, weights: &[Spectrum]) {
+        self.first = first;
+        self.weights.copy_from_slice(weights);
+        for (doubt, w) in self.doubt.iter_mut().zip(weights) {
+            *doubt = w.power().map(|power| (KNOWN * power).max(TINY));
+        }
     }
 
     /// Lets the filter begin elsewhere. What was learned keeps its place in time.

@@ -5,12 +5,19 @@
 
 mod drift;
 mod filter;
+#[cfg(test)]
+mod kept_test;
 mod measure;
+mod memory;
+mod path;
 mod residual;
 mod search;
 mod spectrum;
 #[cfg(test)]
 mod test;
+mod trial;
+
+pub use path::{EchoPath, TAPS, checksum};
 
 use super::aec::EchoCanceller;
 use crate::base::pcm::{BLOCK, Block};
@@ -18,6 +25,7 @@ use crate::base::unit::Db;
 use drift::Drift;
 use filter::{Filter, KEPT, LATEST};
 use measure::Measure;
+use memory::Memory;
 use residual::Residual;
 use search::Search;
 use spectrum::{SPAN, Spectrum, Transform};
@@ -29,6 +37,10 @@ const SILENT: f32 = 1e-5;
 const AUDIBLE: f32 = 1e-6;
 /// A sample this large is clipped in the card, and its block teaches nothing.
 const CLIPPED: f32 = 0.98;
+/// Echo attenuation from which what was learned is worth keeping: with less nobody would trust it.
+const GOOD: Db = Db(15.0);
+/// Audible blocks after which it may be: 5 s, when the filter's late parts have settled too.
+const SETTLED: u32 = 500;
 /// Larger than any sample a card delivers; a wild value must not overflow.
 const WILD: f32 = 4.0;
 
@@ -40,12 +52,15 @@ pub struct Canceller {
     search: Search,
     drift: Drift,
     measure: Measure,
+    memory: Memory,
     /// Of the estimate, what is subtracted.
     share: f32,
     /// Blocks since the reference was last audible.
     heard: usize,
     /// Silent blocks of reference in a row.
     silent: usize,
+    /// Audible blocks the filter has learned from.
+    learned: u32,
 }
 
 impl std::fmt::Debug for Canceller {
@@ -70,20 +85,28 @@ impl Canceller {
             search: Search::new(),
             drift: Drift::new(),
             measure: Measure::default(),
+            memory: Memory::new(),
             share: 1.0,
             heard: LATEST,
             silent: KEPT + 1,
+            learned: 0,
         }
     }
 
     fn cancel(&mut self, mic: &[f32; BLOCK], far: &[f32; BLOCK], out: &mut [f32; BLOCK]) {
         self.filter.hear(far, &mut self.transform);
-        let mut echo = [0.0; BLOCK];
-        self.filter.echo(&mut self.transform, &mut echo);
-        let error: [f32; BLOCK] = std::array::from_fn(|i| mic[i] - echo[i]);
+        let audible = power(far) > AUDIBLE;
+        self.heard = if audible { 0 } else { self.heard.saturating_add(1) };
+        let mut own = [0.0; BLOCK];
+        self.filter.echo(&mut self.transform, &mut own);
+        let error: [f32; BLOCK] = std::array::from_fn(|i| mic[i] - own[i]);
+        let mut echo = own;
+        if self.memory.is_on_trial() {
+            self.remember(mic, &error, &mut echo);
+        }
         self.measure.levels(mic, &echo);
         let counts = self.measure.echo_counts();
-        let mut clean = error;
+        let mut clean = [0.0; BLOCK];
         let target = if counts && self.measure.echo_fits() { 1.0 } else { 0.0 };
         let step = (target - self.share) / BLOCK as f32;
         for i in 0..BLOCK {
@@ -91,17 +114,30 @@ impl Canceller {
             clean[i] = mic[i] - self.share * echo[i];
         }
         self.share = target;
-        let audible = power(far) > AUDIBLE;
-        self.heard = if audible { 0 } else { self.heard.saturating_add(1) };
-        if mic.iter().all(|x| x.abs() < CLIPPED) {
-            self.filter.learn(&error, &echo, counts, &mut self.transform);
+        if is_whole(mic) {
+            self.filter.learn(&error, &own, counts, &mut self.transform);
             if self.heard < LATEST {
+                self.learned = self.learned.saturating_add(1);
                 self.look(mic);
             }
         }
         self.drift.watch(self.filter.weights(), audible && counts);
         self.residual.process(&clean, &echo, counts, &mut self.transform, out);
         self.measure.result(out, audible, self.filter.is_wrong());
+    }
+
+    /// The echo of the block by a kept path on trial, where that leaves less than the filter does.
+    fn remember(&mut self, mic: &[f32; BLOCK], error: &[f32; BLOCK], echo: &mut [f32; BLOCK]) {
+        let mut kept = [0.0; BLOCK];
+        self.memory.echo(&self.filter, &mut self.transform, &mut kept);
+        let left: [f32; BLOCK] = std::array::from_fn(|i| mic[i] - kept[i]);
+        if power(&left) < power(error) {
+            *echo = kept;
+        }
+        if self.heard < LATEST && is_whole(mic) {
+            let Self { memory, filter, drift, transform, .. } = self;
+            memory.look(mic, &kept, filter, drift, transform);
+        }
     }
 
     fn look(&mut self, mic: &[f32; BLOCK]) {
@@ -148,12 +184,45 @@ impl EchoCanceller for Canceller {
         self.share = 1.0;
         self.heard = LATEST;
         self.silent = KEPT + 1;
+        self.learned = 0;
+        self.memory.begin(&mut self.filter, &mut self.drift, &mut self.transform);
+    }
+
+    fn expect(&mut self, blocks: usize) {
+        self.memory.expect(blocks.saturating_sub(1));
+        if self.learned == 0 && !self.memory.is_on_trial() {
+            self.memory.begin(&mut self.filter, &mut self.drift, &mut self.transform);
+        }
+    }
+
+    fn know(&mut self, path: &EchoPath) {
+        self.memory.know(path);
+        if self.learned == 0 {
+            self.memory.begin(&mut self.filter, &mut self.drift, &mut self.transform);
+        }
+    }
+
+    fn path(&mut self) -> Option<&EchoPath> {
+        let good = self.measure.erle() >= GOOD && !self.filter.is_wrong();
+        if self.learned < SETTLED || !good {
+            return None;
+        }
+        let path = self.memory.path();
+        path.first = u16::try_from(self.filter.first()).unwrap_or(0);
+        path.drift = self.drift.rate();
+        self.filter.taps(&mut self.transform, &mut path.taps);
+        Some(path)
     }
 }
 
 /// A number, and not a wild one.
 fn tame(x: f32) -> f32 {
     if x.is_finite() { x.clamp(-WILD, WILD) } else { 0.0 }
+}
+
+/// Not clipped in the card.
+fn is_whole(mic: &[f32; BLOCK]) -> bool {
+    mic.iter().all(|x| x.abs() < CLIPPED)
 }
 
 fn power(samples: &[f32; BLOCK]) -> f32 {

@@ -15,7 +15,7 @@ impl Noise {
 }
 
 /// Noise in syllables of 200 ms with pauses, at about -20 dBFS.
-fn syllables(seed: u32, blocks: usize) -> Vec<f32> {
+pub(super) fn syllables(seed: u32, blocks: usize) -> Vec<f32> {
     let mut noise = Noise(seed);
     let mut low = 0.0;
     (0..blocks * BLOCK)
@@ -28,7 +28,7 @@ fn syllables(seed: u32, blocks: usize) -> Vec<f32> {
 }
 
 /// A room's answer after `delay` samples: 50 ms of decaying noise.
-fn room(seed: u32, delay: usize) -> Vec<f32> {
+pub(super) fn room(seed: u32, delay: usize) -> Vec<f32> {
     let mut noise = Noise(seed);
     let mut h = vec![0.0; delay];
     h.push(0.5);
@@ -36,7 +36,7 @@ fn room(seed: u32, delay: usize) -> Vec<f32> {
     h
 }
 
-fn through(sound: &[f32], room: &[f32]) -> Vec<f32> {
+pub(super) fn through(sound: &[f32], room: &[f32]) -> Vec<f32> {
     let taps: Vec<(usize, f32)> =
         room.iter().copied().enumerate().filter(|(_, h)| *h != 0.0).collect();
     let mut out = vec![0.0; sound.len()];
@@ -50,7 +50,7 @@ fn through(sound: &[f32], room: &[f32]) -> Vec<f32> {
     out
 }
 
-fn run(canceller: &mut Canceller, mic: &[f32], far: &[f32]) -> Vec<f32> {
+pub(super) fn run(canceller: &mut Canceller, mic: &[f32], far: &[f32]) -> Vec<f32> {
     let mut out = Vec::new();
     for (near, far) in mic.as_chunks::<BLOCK>().0.iter().zip(far.as_chunks::<BLOCK>().0) {
         let mut block = Block(*near);
@@ -60,12 +60,12 @@ fn run(canceller: &mut Canceller, mic: &[f32], far: &[f32]) -> Vec<f32> {
     out
 }
 
-fn db(above: &[f32], below: &[f32]) -> f32 {
+pub(super) fn db(above: &[f32], below: &[f32]) -> f32 {
     let sum = |x: &[f32]| x.iter().map(|v| v * v).sum::<f32>() + 1e-12;
     10.0 * (sum(above) / sum(below)).log10()
 }
 
-fn seconds(s: f64) -> usize {
+pub(super) fn seconds(s: f64) -> usize {
     (s * 16_000.0) as usize
 }
 

@@ -85,7 +85,8 @@ pub(crate) fn to_the_wire(seconds: u32) {
     let mut ends = Some((near, far, blocks_in));
     counted(&mut || {
         let (near, far, blocks) = ends.take().unwrap();
-        speech::thread::run(&speech, near, far, blocks, &rest, &Silent, &pulse, &counts);
+        let lore = speech::lore::lore().0;
+        speech::thread::run(&speech, near, far, blocks, lore, &rest, &Silent, &pulse, &counts);
     });
     let appends = rest.0.borrow().main.appends as u32;
     assert!(appends.abs_diff(seconds * 50) <= 2, "{appends} messages in {seconds} s");

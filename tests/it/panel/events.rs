@@ -25,6 +25,7 @@ fn state(percent: u8) -> Event {
         model: "m".into(),
         trouble: String::new(),
         settings: 0,
+        barge_in: "speech".into(),
     })
 }
 

@@ -183,6 +183,7 @@ fn state(percent: u8, trouble: &str) -> Event {
         model: String::new(),
         trouble: trouble.to_owned(),
         settings: 0,
+        barge_in: String::new(),
     })
 }
 

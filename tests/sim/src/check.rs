@@ -96,6 +96,7 @@ impl Checks {
             }
             Input::Playout(_)
             | Input::Message(_)
+            | Input::Duplex(_)
             | Input::Wall(_)
             | Input::Policy(_)
             | Input::Tick
