@@ -281,6 +281,12 @@ pub const KEYS: &[Key] = &[
         "Whether secrets, such as the API key, may be typed into the panel without TLS.",
     ),
     key(
+        "panel.mdns",
+        r#""auto""#,
+        Kind::Word(&["auto", "off"]),
+        "Say the panel's name on the network: auto (where avahi does not run), off.",
+    ),
+    key(
         "panel.hosts",
         "[]",
         Kind::Texts(HOST),

@@ -101,6 +101,8 @@ pub struct Panel {
     pub listen_tls: Option<SocketAddr>,
     /// `panel.secrets_on_http`.
     pub secrets_on_http: bool,
+    /// `panel.mdns`: whether the speaker may say its own name on the network.
+    pub mdns: bool,
     /// `panel.hosts`.
     pub hosts: Vec<String>,
     /// `panel.max_connections`.

@@ -183,6 +183,8 @@ fn sets(
         ("audio.input", mic),
         ("audio.output", speaker),
         ("panel.listen", panel),
+        // A demo is gone in a minute, and its name would stay in the neighbours' memory.
+        ("panel.mdns", "off".to_owned()),
         ("state.directory", folder.join("state").display().to_string()),
         ("control.socket", folder.join("control.sock").display().to_string()),
         ("log.level", "warn".to_owned()),

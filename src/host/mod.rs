@@ -130,6 +130,7 @@ fn panel_options(config: &Config) -> crate::panel::Options {
         listen: config.panel.listen,
         listen_tls: config.panel.listen_tls,
         secrets_on_http: config.panel.secrets_on_http,
+        mdns: config.panel.mdns,
         hosts: config.panel.hosts.clone(),
         max_connections: config.panel.max_connections,
         max_per_address: config.panel.max_per_address,

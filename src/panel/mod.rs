@@ -6,7 +6,8 @@
 //! Pure: `event` (names and shapes), `trust` (roles, pairing window, sessions), `rule` (host,
 //! origin, address), `ask` (role table, payloads, pace), `feed` (numbers, ring, snapshot).
 //! Doors: `stream` and `server` (accept loop), `guard` (outermost check), `pairing` (tokens and
-//! their file), `ca` and `tls` (certificates), `pages` (HTTP), `socket` and `client` (Socket.IO).
+//! their file), `ca` and `tls` (certificates), `mdns` (name on the network), `pages` (HTTP), `socket`
+//! and `client` (Socket.IO).
 
 pub mod ask;
 pub mod event;
@@ -20,6 +21,8 @@ mod ca;
 mod client;
 #[cfg(feature = "io")]
 mod guard;
+#[cfg(feature = "io")]
+mod mdns;
 #[cfg(feature = "io")]
 mod pages;
 #[cfg(feature = "io")]
@@ -54,6 +57,8 @@ pub struct Options {
     pub listen_tls: Option<SocketAddr>,
     /// Whether secrets may be typed over plain HTTP.
     pub secrets_on_http: bool,
+    /// Whether to say on the network where the panel is, where nobody else on this machine does.
+    pub mdns: bool,
     /// Further names under which the panel may be reached, without port.
     pub hosts: Vec<String>,
     /// Open sockets together.
@@ -74,6 +79,7 @@ impl Default for Options {
             listen: Some(SocketAddr::from(([0, 0, 0, 0], 8080))),
             listen_tls: None,
             secrets_on_http: false,
+            mdns: true,
             hosts: Vec::new(),
             max_connections: 64,
             max_per_address: 16,

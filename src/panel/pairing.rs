@@ -152,6 +152,11 @@ impl Trust {
         self.0.panics.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Eight digits that no other speaker has.
+    pub(super) fn device(&self) -> &str {
+        &self.0.device
+    }
+
     /// Name of the session cookie; over TLS one that browsers keep from everything else, plain HTTP
     /// included.
     pub(super) fn cookie(&self, secure: bool) -> String {

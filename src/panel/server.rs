@@ -2,6 +2,7 @@
 //! the panel thread.
 
 use super::guard::Guard;
+use super::mdns::{Card, Herald};
 use super::pages::{self, Sources};
 use super::pairing::Trust;
 use super::socket::Hub;
@@ -165,9 +166,11 @@ pub async fn serve(
     wires: Wires,
     stop: Arc<Pulse>,
 ) -> Result<(), Error> {
-    let doors = Doors::open(listener)?;
     let Wires { mut events, requests, health, metrics, clock } = wires;
     let names = own_names(&options.hosts);
+    let card = Card::new(&names, &listener, trust.device(), &options.build);
+    let mut herald = card.filter(|_| options.mdns).map(Herald::new);
+    let doors = Doors::open(listener)?;
     let crowd = Arc::new(Crowd::new(&options));
     let tls = match &doors.tls {
         Some((socket, tls)) => Some((socket.local_addr()?.port(), tls.clone())),
@@ -223,6 +226,9 @@ pub async fn serve(
             _ = turn.tick(), if visited => hub.turn(),
             _ = sweep.tick() => {
                 hub.sweep();
+                if let Some(herald) = &mut herald {
+                    herald.look(clock());
+                }
                 visited = !(hub.is_idle() && tasks.is_empty());
             }
             Some(ended) = tasks.join_next() => note(&trust, ended),

@@ -61,6 +61,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("hyper_util", &["panel/server.rs"]),
     ("jiff", &["conversation/tool.rs", "grok/socket/words.rs", "host/clock.rs"]),
     ("listenfd", &["host/systemd.rs"]),
+    ("mdns_sd", &["panel/mdns.rs"]),
     ("nix", &["host/"]),
     ("rcgen", &["panel/ca.rs", "standin/tls.rs"]),
     ("realfft", &["speech/"]),

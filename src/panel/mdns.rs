@@ -1,0 +1,223 @@
+//! DOOR to multicast DNS: says on the network where the panel is, on a machine where avahi does not.
+//!
+//! Never two responders for one name: each would take the other for a twin and count the name up.
+
+use super::server::Listener;
+use crate::base::unit::Moment;
+use mdns_sd::{DaemonEvent, IfKind, RRType, Receiver, ServiceDaemon, ServiceInfo};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where avahi is asked. Systemd makes it early, also where avahi itself comes later.
+const AVAHI: &str = "/run/avahi-daemon/socket";
+/// How often to look whether avahi has come or gone.
+const LOOK: Duration = Duration::from_secs(30);
+/// How often to look whether this machine has other addresses, in seconds.
+const ADDRESSES_S: u32 = 15;
+/// What the goodbye to the network may take.
+const GOODBYE: Duration = Duration::from_millis(100);
+
+/// What is said.
+#[derive(Debug)]
+pub(super) struct Card {
+    /// Below `.local`.
+    host: String,
+    /// Type, and the address it listens on.
+    services: Vec<(&'static str, SocketAddr)>,
+    /// Tells two speakers of one name apart.
+    device: String,
+    build: String,
+}
+
+impl Card {
+    /// `None` where there is nothing to say: no name, or no neighbour can reach the panel.
+    pub(super) fn new(names: &[String], at: &Listener, device: &str, build: &str) -> Option<Self> {
+        let services = [("_http._tcp", at.address()), ("_https._tcp", at.tls_address())];
+        let services: Vec<_> = services
+            .into_iter()
+            .filter_map(|(kind, address)| Some((kind, address?)))
+            .filter(|(_, address)| !address.ip().to_canonical().is_loopback())
+            .collect();
+        let host = names.iter().find(|name| name.ends_with(".local"))?.clone();
+        let (device, build) = (device.to_owned(), build.to_owned());
+        (!services.is_empty()).then_some(Self { host, services, device, build })
+    }
+
+    /// As it is put on the network.
+    fn infos(&self) -> mdns_sd::Result<Vec<ServiceInfo>> {
+        let name = format!("Grok speaker {}", self.host.trim_end_matches(".local"));
+        let host = format!("{}.", self.host);
+        let text = [("path", "/"), ("id", &self.device), ("version", &self.build)];
+        let info = |(kind, address): &(&str, SocketAddr)| {
+            let own = Some(address.ip()).filter(|ip| !ip.is_unspecified());
+            let kind = format!("{kind}.local.");
+            let ips: &[IpAddr] = own.as_slice();
+            let info = ServiceInfo::new(&kind, &name, &host, ips, address.port(), &text[..])?;
+            Ok(if own.is_none() { info.enable_addr_auto() } else { info })
+        };
+        self.services.iter().map(info).collect()
+    }
+
+    fn is_only_v4(&self) -> bool {
+        self.services.iter().all(|(_, address)| address.is_ipv4())
+    }
+}
+
+/// Says it, as long as avahi does not run.
+pub(super) struct Herald {
+    card: Card,
+    avahi: PathBuf,
+    voice: Option<Voice>,
+    looked: Option<Moment>,
+}
+
+/// A responder, on a thread of the library's.
+struct Voice {
+    daemon: ServiceDaemon,
+    news: Receiver<DaemonEvent>,
+    /// Said once, not for each kind of address on each interface.
+    twin: bool,
+}
+
+impl Herald {
+    /// Says nothing before the first look.
+    pub(super) fn new(card: Card) -> Self {
+        Self { card, avahi: AVAHI.into(), voice: None, looked: None }
+    }
+
+    /// Begins or ends to say it, as avahi goes or comes. Called about once a second.
+    pub(super) fn look(&mut self, now: Moment) {
+        if let Some(voice) = &mut self.voice {
+            voice.listen();
+        }
+        if self.looked.is_some_and(|at| now.since(at) < LOOK) {
+            return;
+        }
+        self.looked = Some(now);
+        let avahi = self.avahi.exists();
+        if avahi {
+            self.voice = None;
+        } else if self.voice.is_none() {
+            match Voice::raise(&self.card) {
+                Ok(voice) => self.voice = Some(voice),
+                Err(error) => log::debug!(error:%; "the name cannot be said on the network"),
+            }
+        }
+    }
+}
+
+impl Voice {
+    fn raise(card: &Card) -> mdns_sd::Result<Self> {
+        let daemon = ServiceDaemon::new()?;
+        let voice = Self { news: daemon.monitor()?, daemon, twin: false };
+        voice.daemon.set_ip_check_interval(ADDRESSES_S)?;
+        voice.daemon.disable_interface(vec![IfKind::LoopbackV4, IfKind::LoopbackV6])?;
+        if card.is_only_v4() {
+            voice.daemon.disable_interface(IfKind::IPv6)?;
+        }
+        for info in card.infos()? {
+            voice.daemon.register(info)?;
+        }
+        Ok(voice)
+    }
+
+    /// A twin that was first keeps the name: the owner must know what to type now.
+    fn listen(&mut self) {
+        while let Ok(event) = self.news.try_recv() {
+            match event {
+                DaemonEvent::NameChange(change)
+                    if matches!(change.rr_type, RRType::A | RRType::AAAA)
+                        && !std::mem::replace(&mut self.twin, true) =>
+                {
+                    log::warn!(
+                        "another device on the network is called {}: open the panel by its \
+                         address, or give this machine another name",
+                        change.original.trim_end_matches('.')
+                    );
+                }
+                DaemonEvent::Error(error) => log::debug!(error:%; "multicast DNS"),
+                DaemonEvent::NameChange(_)
+                | DaemonEvent::Announce(..)
+                | DaemonEvent::IpAdd(_)
+                | DaemonEvent::IpDel(_)
+                | DaemonEvent::Respond(_) => {}
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Drop for Voice {
+    fn drop(&mut self) {
+        // The library says goodbye before it answers.
+        if let Ok(done) = self.daemon.shutdown() {
+            let _ = done.recv_timeout(GOODBYE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Vec<String> {
+        ["kitchen", "kitchen.local", "other.lan"].map(str::to_owned).to_vec()
+    }
+
+    fn card(services: &[(&'static str, &str)]) -> Card {
+        let services = services.iter().map(|(kind, at)| (*kind, at.parse().unwrap())).collect();
+        let (host, device) = ("kitchen.local".to_owned(), "0123abcd".to_owned());
+        Card { host, services, device, build: "1.2.3".to_owned() }
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_panel_that_no_neighbour_can_reach() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = Listener::adopt(socket).unwrap();
+        assert!(Card::new(&names(), &listener, "0123abcd", "1").is_none());
+        assert!(Card::new(&names(), &Listener::default(), "0123abcd", "1").is_none());
+    }
+
+    #[test]
+    fn neighbours_are_told_name_port_and_which_speaker_it_is() {
+        let infos = card(&[("_http._tcp", "0.0.0.0:8080"), ("_https._tcp", "10.0.0.7:8443")]);
+        let infos = infos.infos().unwrap();
+        let said: Vec<_> = infos
+            .iter()
+            .map(|info| (info.get_fullname(), info.get_hostname(), info.get_port()))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                ("Grok speaker kitchen._http._tcp.local.", "kitchen.local.", 8080),
+                ("Grok speaker kitchen._https._tcp.local.", "kitchen.local.", 8443),
+            ]
+        );
+        for info in &infos {
+            let text = ["path", "id", "version"].map(|key| info.get_property_val_str(key));
+            assert_eq!(text, [Some("/"), Some("0123abcd"), Some("1.2.3")]);
+        }
+        // One that listens everywhere follows the machine's addresses.
+        assert!(infos[0].is_addr_auto() && !infos[1].is_addr_auto());
+        let own: Vec<_> =
+            infos[1].get_addresses_v4().into_iter().map(ToString::to_string).collect();
+        assert_eq!(own, ["10.0.0.7"]);
+    }
+
+    #[test]
+    fn an_address_that_nobody_answers_is_not_said() {
+        assert!(card(&[("_http._tcp", "0.0.0.0:80")]).is_only_v4());
+        assert!(!card(&[("_http._tcp", "[::]:80")]).is_only_v4());
+    }
+
+    #[test]
+    fn where_avahi_runs_it_is_silent() {
+        let mut herald = Herald::new(card(&[("_http._tcp", "0.0.0.0:80")]));
+        herald.avahi = std::env::temp_dir();
+        for second in 0..100 {
+            herald.look(Moment::ZERO + Duration::from_secs(second));
+            assert!(herald.voice.is_none());
+        }
+    }
+}
