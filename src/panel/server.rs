@@ -25,8 +25,8 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// From the connection to encrypted bytes. With [`HEADER`] after it a stranger holds a connection no
-/// longer than without TLS by this much.
+/// From the connection to encrypted bytes; with [`HEADER`] after it, a stranger holds a connection for
+/// 15 s at most.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// From the connection, or the last answer, to a whole request head.
 const HEADER: Duration = Duration::from_secs(10);
