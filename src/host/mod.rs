@@ -15,6 +15,7 @@ pub mod meter;
 pub mod outlet;
 pub mod panel;
 pub mod probe;
+pub mod prompt;
 pub mod pump;
 pub mod replay;
 pub mod standin;
@@ -239,6 +240,8 @@ impl Host {
             steps: clock::Steps::default(),
             meter: meter::Meter::default(),
             onlooker: None,
+            notice: prompt::Speech::default(),
+            lost: 0,
             last_near: clock(),
             ended: None,
             config,
