@@ -2,7 +2,7 @@
 CARGO := .ci/cargo
 TARGET ?= aarch64-unknown-linux-gnu
 
-.PHONY: help demo test check deny golden bench acoustic speech web web-test clients conformance cross cross-container device-test ci
+.PHONY: help demo test check deny golden bench acoustic prompts speech web web-test clients conformance cross cross-container device-test ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ $(BRIDGE)/node_modules: $(BRIDGE)/package-lock.json
 acoustic: ## the front end in simulated rooms: every scene, told the delay and not
 	.ci/setup build
 	$(CARGO) bench --locked --bench acoustic
+
+prompts: ## record what the speaker says by itself, for the package: prompts/
+	.ci/setup speech
+	.ci/prompts
 
 speech: ## make the speech in tests/speech anew
 	.ci/setup speech

@@ -32,6 +32,20 @@ pub(super) fn config(
                 .to_owned(),
         });
     }
+    let panel = panel(merged);
+    if let (Some(plain), Some(tls)) = (panel.listen, panel.listen_tls)
+        && plain.port() == tls.port()
+        && plain.port() != 0
+        && (plain.ip() == tls.ip() || plain.ip().is_unspecified() || tls.ip().is_unspecified())
+    {
+        problems.push(Problem::Senseless {
+            place: merged.place("panel.listen_tls"),
+            key: "panel.listen_tls".to_owned(),
+            words: format!(
+                "{tls} is taken by panel.listen; set another port, or one of them to off"
+            ),
+        });
+    }
     Config {
         policy,
         settings: Settings { volume: volume(merged.integer("audio.volume")), muted: false },
@@ -50,7 +64,7 @@ pub(super) fn config(
             ca_file: path(merged, "grok.ca_file"),
             key_file: path(merged, "grok.key_file"),
         },
-        panel: panel(merged),
+        panel,
         wake,
         budget_per_day: Some(merged.number("grok.budget_per_day")).filter(|b| *b > 0.0),
         board: merged.text("board.profile"),

@@ -22,6 +22,7 @@ pub mod meter;
 pub mod outlet;
 pub mod panel;
 pub mod probe;
+pub mod prompt;
 pub mod pump;
 pub mod records;
 pub mod redact;
@@ -271,6 +272,8 @@ impl Host {
             meter: meter::Meter::new(counts),
             vitals,
             onlooker: None,
+            notice: prompt::Speech::default(),
+            lost: 0,
             last_near: clock(),
             ended: None,
             config,

@@ -2,7 +2,7 @@
 //! play, so what does not fit the ring waits here, in order.
 
 use crate::audio::feed::Feed;
-use crate::base::event::Tag;
+use crate::base::event::{PlayoutFact, Tag};
 use crate::base::ring::Epoch;
 use std::collections::VecDeque;
 
@@ -23,12 +23,17 @@ pub struct Outlet {
     waiting: VecDeque<Piece>,
     /// The samples of all that waits, in one piece of memory that goes back when it is empty.
     held: VecDeque<i16>,
+    /// The generation of speech that may sound.
+    epoch: Epoch,
+    /// The reply that was begun and has not left the speaker.
+    reply: Option<Tag>,
 }
 
 impl Outlet {
     /// Nothing waits.
     pub fn new(feed: Feed) -> Self {
-        Self { feed, waiting: VecDeque::new(), held: VecDeque::new() }
+        let (waiting, held) = (VecDeque::new(), VecDeque::new());
+        Self { feed, waiting, held, epoch: Epoch(0), reply: None }
     }
 
     /// The ring's own end, for everything that does not wait in line.
@@ -38,6 +43,33 @@ impl Outlet {
 
     /// Plays after all that waits. Returns the samples that had to be dropped.
     pub fn play(&mut self, epoch: Epoch, tag: Tag, samples: &[i16]) -> usize {
+        (self.epoch, self.reply) = (epoch, Some(tag));
+        self.put(epoch, tag, samples)
+    }
+
+    /// Plays something of our own after all that waits; a flush silences it too.
+    pub fn aside(&mut self, tag: Tag, samples: &[i16]) {
+        self.put(self.epoch, tag, samples);
+        self.end(self.epoch, tag);
+    }
+
+    /// Whether a reply sounds or is about to.
+    pub fn is_replying(&self) -> bool {
+        self.reply.is_some()
+    }
+
+    /// The next fact of playout, oldest first.
+    pub fn fact(&mut self) -> Option<PlayoutFact> {
+        let fact = self.feed.fact()?;
+        if let PlayoutFact::Drained { tag } = fact
+            && self.reply == Some(tag)
+        {
+            self.reply = None;
+        }
+        Some(fact)
+    }
+
+    fn put(&mut self, epoch: Epoch, tag: Tag, samples: &[i16]) -> usize {
         let at_once = if self.waiting.is_empty() { self.feed.play(epoch, tag, samples) } else { 0 };
         let rest = &samples[at_once..];
         let kept = rest.len().min(WAITING_MAX - self.held.len());
@@ -58,6 +90,7 @@ impl Outlet {
     pub fn flush(&mut self, epoch: Epoch) {
         self.waiting.clear();
         self.held = VecDeque::new();
+        (self.epoch, self.reply) = (epoch, None);
         self.feed.flush(epoch);
     }
 
@@ -97,7 +130,6 @@ mod tests {
     use super::*;
     use crate::audio::Stamp;
     use crate::audio::playout::{PlayoutOptions, playout};
-    use crate::base::event::PlayoutFact;
     use crate::base::pcm::to_i16;
     use crate::base::ring::{Silent, periods};
     use crate::base::unit::{Gain, Rate};
@@ -122,13 +154,49 @@ mod tests {
         for _ in 0..1300 {
             playout.fill(&mut out, Stamp::default());
             heard.extend(out.map(to_i16));
-            while let Some(fact) = outlet.feed().fact() {
+            while let Some(fact) = outlet.fact() {
                 drained |= fact == PlayoutFact::Drained { tag: Tag(1) };
             }
             outlet.advance();
         }
         assert!(drained && heard[..said.len()] == said[..]);
         assert_eq!(outlet.held.capacity(), 0);
+    }
+
+    #[test]
+    fn what_we_say_ourselves_waits_for_a_reply_and_goes_with_a_flush() {
+        let options = PlayoutOptions { rate: RATE, gain: Gain::UNITY };
+        let (writer, _reference) = periods(1, 1);
+        let (mut playout, feed) = playout(options, writer, Arc::new(Silent), Arc::new(Silent));
+        playout.shape(RATE, 1);
+        let mut outlet = Outlet::new(feed);
+        let mut hear = |outlet: &mut Outlet, periods: usize| {
+            let mut heard = Vec::new();
+            for _ in 0..periods {
+                let mut out = [0.0; 240];
+                playout.fill(&mut out, Stamp::default());
+                heard.extend(out.map(to_i16));
+                while outlet.fact().is_some() {}
+            }
+            heard
+        };
+        assert!(!outlet.is_replying());
+        assert_eq!(outlet.play(Epoch(3), Tag(7), &[500; 2400]), 0);
+        outlet.flush(Epoch(4));
+        assert!(!outlet.is_replying(), "a flush ends a reply");
+        assert_eq!(outlet.play(Epoch(4), Tag(8), &[500; 2400]), 0);
+        outlet.end(Epoch(4), Tag(8));
+        assert!(outlet.is_replying());
+        outlet.aside(Tag(9), &[900; 2400]);
+        let heard = hear(&mut outlet, 30);
+        let first = |level: i16| heard.iter().position(|sample| *sample == level);
+        assert!(first(500) < first(900) && first(900).is_some());
+        assert!(!outlet.is_replying(), "it has left the speaker");
+        outlet.aside(Tag(9), &[900; 24_000]);
+        hear(&mut outlet, 5);
+        outlet.flush(Epoch(5));
+        hear(&mut outlet, 2);
+        assert!(hear(&mut outlet, 5).iter().all(|sample| *sample == 0));
     }
 
     #[test]

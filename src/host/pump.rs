@@ -21,6 +21,7 @@ use crate::host::journal::Journal;
 use crate::host::lore::Archive;
 use crate::host::outlet::Outlet;
 use crate::host::panel::PanelLine;
+use crate::host::prompt::{self, Notice};
 use crate::host::redact;
 use crate::host::store::Keeper;
 use crate::host::supervise::{Crew, Finding};
@@ -36,6 +37,7 @@ use crate::panel::{Fingerprint, Trust};
 use anyhow::anyhow;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -44,6 +46,8 @@ use std::time::Duration;
 const BATCH: usize = 64;
 /// After this much silence of the microphone thread the speaker counts as deaf.
 const DEAF_AFTER: Duration = Duration::from_secs(3);
+/// For so long it is worth saying that a pairing window was lost.
+const LOST_IS_NEWS: Duration = Duration::from_secs(30);
 /// What the goodbye to the service may take.
 const GOODBYE: Duration = Duration::from_millis(400);
 
@@ -80,6 +84,10 @@ pub struct Pump {
     pub(super) meter: Meter,
     pub(super) vitals: Arc<Vitals>,
     pub(super) onlooker: Option<Onlooker>,
+    /// What we say ourselves.
+    pub(super) notice: prompt::Speech,
+    /// Pairing windows lost to wrong codes that were spoken of.
+    pub(super) lost: usize,
     pub(super) last_near: Moment,
     pub(super) ended: Option<anyhow::Result<()>>,
 }
@@ -181,7 +189,10 @@ impl Pump {
                 }
             }
             Output::PlayEnd { epoch, tag } => self.outlet.end(epoch, tag),
-            Output::Flush(epoch) => self.outlet.flush(epoch),
+            Output::Flush(epoch) => {
+                self.outlet.flush(epoch);
+                self.notice.stop(now);
+            }
             Output::Duck(on) => self.outlet.feed().duck(on),
             Output::SetVolume(volume) => self.outlet.feed().gain(volume.gain()),
             Output::Sound(earcon) => self.outlet.feed().earcon(earcon),
@@ -238,7 +249,7 @@ impl Pump {
 
     /// Takes what the audio threads have put down.
     fn drain(&mut self) {
-        while let Some(fact) = self.outlet.feed().fact() {
+        while let Some(fact) = self.outlet.fact() {
             self.playout(fact);
         }
         self.outlet.advance();
@@ -249,6 +260,7 @@ impl Pump {
         for _ in 0..BATCH {
             let Ok(near) = self.near.pop() else { return };
             self.last_near = (self.clock)();
+            let near = self.notice.without(near);
             self.tally.near(&near);
             self.handle(Input::Near(near));
             if let Some(tick) = self.meter.feed(&near, self.outlet.feed().level()) {
@@ -260,8 +272,31 @@ impl Pump {
     }
 
     fn playout(&mut self, fact: PlayoutFact) {
-        self.tally.playout(fact);
-        self.handle(Input::Playout(fact));
+        let now = (self.clock)();
+        if !self.notice.heed(fact, now) {
+            self.tally.playout(fact);
+            self.handle(Input::Playout(fact));
+        }
+        self.speak(now);
+    }
+
+    /// Says something ourselves, for as long as it is of use; where there are no recordings, not.
+    fn announce(&mut self, notice: Notice<'_>, useful: Duration) {
+        let session = &self.config.policy.session;
+        let dirs = prompt::DIRS.map(PathBuf::from);
+        let words = prompt::words(&dirs, &session.language, notice, session.output_rate);
+        if let Some(words) = words {
+            let now = (self.clock)();
+            self.notice.begin(words, now + useful);
+            self.speak(now);
+        }
+    }
+
+    /// The next word of what we say ourselves, when it is its turn.
+    fn speak(&mut self, now: Moment) {
+        if let Some(word) = self.notice.next(now, self.outlet.is_replying()) {
+            self.outlet.aside(prompt::TAG, &word);
+        }
     }
 
     fn link(&mut self, link: Link) {
@@ -305,6 +340,11 @@ impl Pump {
             self.socket.ping(stamp);
         }
         self.lore.look();
+        let lost = self.trust.lost();
+        if std::mem::replace(&mut self.lost, lost) < lost {
+            self.announce(Notice::Lost, LOST_IS_NEWS);
+        }
+        self.speak(now);
     }
 
     async fn answer(&mut self, question: Question, reply: Reply) {
@@ -344,12 +384,16 @@ impl Pump {
         Some(Invitation { urls, fingerprint, code: code.to_string(), seconds })
     }
 
-    fn open_window(&self, role: &str) -> serde_json::Value {
+    fn open_window(&mut self, role: &str) -> serde_json::Value {
         let role = match role.parse() {
             Ok(role) => role,
             Err(e) => return serde_json::json!({"error": format!("{e}")}),
         };
-        match self.invite(role) {
+        let invitation = self.invite(role);
+        if let Some(Invitation { code, seconds, .. }) = &invitation {
+            self.announce(Notice::Code(code), Duration::from_secs(*seconds));
+        }
+        match invitation {
             Some(Invitation { urls, fingerprint, code, seconds }) => serde_json::json!({
                 "code": code,
                 "seconds": seconds,

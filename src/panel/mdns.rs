@@ -76,6 +76,8 @@ pub(super) struct Herald {
 struct Voice {
     daemon: ServiceDaemon,
     news: Receiver<DaemonEvent>,
+    /// Said once, not for each kind of address on each interface.
+    twin: bool,
 }
 
 impl Herald {
@@ -86,7 +88,7 @@ impl Herald {
 
     /// Begins or ends to say it, as avahi goes or comes. Called about once a second.
     pub(super) fn look(&mut self, now: Moment) {
-        if let Some(voice) = &self.voice {
+        if let Some(voice) = &mut self.voice {
             voice.listen();
         }
         if self.looked.is_some_and(|at| now.since(at) < LOOK) {
@@ -108,7 +110,7 @@ impl Herald {
 impl Voice {
     fn raise(card: &Card) -> mdns_sd::Result<Self> {
         let daemon = ServiceDaemon::new()?;
-        let voice = Self { news: daemon.monitor()?, daemon };
+        let voice = Self { news: daemon.monitor()?, daemon, twin: false };
         voice.daemon.set_ip_check_interval(ADDRESSES_S)?;
         voice.daemon.disable_interface(vec![IfKind::LoopbackV4, IfKind::LoopbackV6])?;
         if card.is_only_v4() {
@@ -121,21 +123,25 @@ impl Voice {
     }
 
     /// A twin that was first keeps the name: the owner must know what to type now.
-    fn listen(&self) {
+    fn listen(&mut self) {
         while let Ok(event) = self.news.try_recv() {
             match event {
-                DaemonEvent::NameChange(change) if change.rr_type != RRType::SRV => log::warn!(
-                    "another device on the network is called {}: open the panel by its address, \
-                     or give this machine another name",
-                    change.original.trim_end_matches('.')
-                ),
+                DaemonEvent::NameChange(change)
+                    if matches!(change.rr_type, RRType::A | RRType::AAAA)
+                        && !std::mem::replace(&mut self.twin, true) =>
+                {
+                    log::warn!(
+                        "another device on the network is called {}: open the panel by its \
+                         address, or give this machine another name",
+                        change.original.trim_end_matches('.')
+                    );
+                }
                 DaemonEvent::Error(error) => log::debug!(error:%; "multicast DNS"),
                 DaemonEvent::NameChange(_)
                 | DaemonEvent::Announce(..)
                 | DaemonEvent::IpAdd(_)
                 | DaemonEvent::IpDel(_)
                 | DaemonEvent::Respond(_) => {}
-                #[expect(clippy::wildcard_enum_match_arm, reason = "the library may add some")]
                 _ => {}
             }
         }

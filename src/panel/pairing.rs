@@ -37,6 +37,7 @@ struct Inner {
     inspected: AtomicBool,
     next_client: AtomicU64,
     panics: AtomicUsize,
+    lost: AtomicUsize,
 }
 
 impl std::fmt::Debug for Trust {
@@ -93,6 +94,7 @@ impl Trust {
             inspected: AtomicBool::new(false),
             next_client: AtomicU64::new(1),
             panics: AtomicUsize::new(0),
+            lost: AtomicUsize::new(0),
         }));
         if fresh {
             trust.store();
@@ -140,6 +142,11 @@ impl Trust {
         self.0.panics.load(Ordering::Relaxed)
     }
 
+    /// Pairing windows lost to wrong codes since the start.
+    pub fn lost(&self) -> usize {
+        self.0.lost.load(Ordering::Relaxed)
+    }
+
     pub(super) fn count_clients(&self, live: usize) {
         self.0.clients.store(live, Ordering::Relaxed);
     }
@@ -173,7 +180,11 @@ impl Trust {
         let token = hex(&random::<32>());
         let role = {
             let mut ledger = self.ledger();
-            let role = ledger.claim(code, now)?;
+            let role = ledger.claim(code, now).inspect_err(|denied| {
+                if *denied == Denied::Lost {
+                    self.0.lost.fetch_add(1, Ordering::Relaxed);
+                }
+            })?;
             ledger.add(hash(&token), name, role, now, (self.0.wall)());
             role
         };

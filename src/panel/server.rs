@@ -24,8 +24,8 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// From the connection to encrypted bytes. With the time for a request head after it a stranger holds
-/// a connection no longer than without TLS by this much.
+/// From the connection to encrypted bytes; with the time for a request head after it, a stranger holds a
+/// connection for 15 s at most.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How often the loop turns by itself while somebody is there: answers due, queues.
 const TURN: Duration = Duration::from_millis(50);

@@ -269,6 +269,10 @@ fn bad_input_names_the_key_the_place_and_what_is_allowed() {
         ("[wake]\nsensitivity = 1.5", vec!["wake.sensitivity = 1.5", "from 0 to 1"]),
         ("[panel]\nlisten = 8080", vec!["panel.listen = 8080", "0.0.0.0:8080"]),
         ("[panel]\nlisten = \"host:80\"", vec!["panel.listen = \"host:80\"", "off, or an address"]),
+        (
+            "[panel]\nlisten_tls = \"127.0.0.1:8080\"",
+            vec!["panel.listen_tls", "taken by panel.listen", "line 2"],
+        ),
         ("[panel]\nhosts = [\"http://x\"]", vec!["panel.hosts", "without scheme and port"]),
         ("[panel]\nmax_connections = 0", vec!["max_connections = 0", "from 1 to 1024"]),
         ("[log]\nlevel = \"loud\"", vec!["log.level = \"loud\"", "error, warn, info"]),

@@ -17,6 +17,7 @@ mod simulation;
 mod socket;
 mod sound;
 mod speech;
+mod spoken;
 #[cfg(test)]
 mod standin;
 mod talk;
