@@ -3,8 +3,8 @@
 use crate::base::secret::Secret;
 use std::fmt;
 use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Name of the systemd credential.
@@ -145,6 +145,24 @@ pub fn find(sources: &KeySources) -> Result<Option<Found>, KeyError> {
         Some(text) => key(text, Place::Variable),
         None => Ok(None),
     }
+}
+
+/// Stores a key where [`find`] looks for the panel's: whole or not at all, readable by us only.
+///
+/// # Errors
+/// What the file system says.
+pub fn store(state: &Path, key: &Secret) -> std::io::Result<()> {
+    let path = state.join(STORED);
+    let fresh = path.with_extension("new");
+    match std::fs::remove_file(&fresh) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    writeln!(file, "{}", key.expose())?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, &path)?;
+    File::open(state)?.sync_all()
 }
 
 /// The key of a file; `None` when it is empty, or absent and not `required`.

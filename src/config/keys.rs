@@ -448,6 +448,7 @@ pub fn reference() -> String {
 const HEAD: &str = "\
 # grok-speaker: every key with its default and what it means.
 # Take away the '#' before a key to change it. What is said here goes over the board profile; files
-# in conf.d/ beside this one, the environment (GROK_SPEAKER__SECTION__KEY) and --set go over this.
+# in conf.d/ beside this one, what is changed at the panel, the environment
+# (GROK_SPEAKER__SECTION__KEY) and --set go over this.
 # The API key does not belong here: see grok.key_file.
 ";

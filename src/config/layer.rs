@@ -22,6 +22,13 @@ const DEFAULT: &str = "built-in default";
 #[derive(Debug, Clone, Default)]
 pub(super) struct Layer(BTreeMap<String, (Value, String)>);
 
+impl Layer {
+    /// Where a key was written in it.
+    pub(super) fn place(&self, path: &str) -> Option<String> {
+        self.0.get(path).map(|(_, place)| place.clone())
+    }
+}
+
 impl config::Source for Layer {
     fn clone_into_box(&self) -> Box<dyn config::Source + Send + Sync> {
         Box::new(self.clone())
@@ -280,7 +287,7 @@ fn line(text: &str, at: usize) -> String {
 }
 
 /// Adds a value when there is such a key and it takes it; a problem otherwise.
-fn put(
+pub(super) fn put(
     layer: &mut Layer,
     keys: &[Key],
     path: &str,

@@ -1,18 +1,20 @@
 //! What the owner wrote, layered and checked, as each room's options.
 //!
 //! Read once at start on the main thread. Rooms never import it: they are given their options.
-//! Six layers, each over the one before: built-in defaults, board profile, the file, `conf.d`
-//! beside it, the environment, `--set`.
+//! Seven layers, each over the one before: built-in defaults, board profile, the file, `conf.d`
+//! beside it, what a person chose at a panel (`live`), the environment, `--set`.
 
 pub mod key;
 pub mod keys;
 mod kind;
 mod layer;
+pub mod live;
 mod meaning;
 mod rule;
 
 use crate::board::profile::Profile;
 use crate::{audio, conversation, speech};
+pub use live::Changes;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -183,6 +185,22 @@ pub enum Problem {
         /// Why, and what is allowed.
         words: String,
     },
+    /// A choice at a panel that does not count.
+    #[error("{key} is set by {place}, which goes over what is chosen here")]
+    Fixed {
+        /// `section.key`.
+        key: String,
+        /// Variable or option.
+        place: String,
+    },
+    /// A choice at a panel that needs a configuration file.
+    #[error("panel: {key} cannot be changed while it runs; these can: {allowed}")]
+    NotLive {
+        /// `section.key`.
+        key: String,
+        /// Those that can.
+        allowed: String,
+    },
     /// Not TOML.
     #[error("{place}: not TOML: {words}")]
     Syntax {
@@ -236,31 +254,52 @@ fn lines(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
+/// What the owner wrote, read once: a person's choices at a panel go between its two halves.
+#[derive(Debug)]
+pub struct Layers {
+    sources: Sources,
+    /// Defaults, board profile, files.
+    lower: Vec<layer::Layer>,
+    /// Environment, `--set`.
+    upper: Vec<layer::Layer>,
+    profile: Profile,
+}
+
 /// Reads, layers and checks.
 ///
 /// # Errors
 /// Every mistake of every layer at once.
 pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+    read(sources)?.config(&Changes::new())
+}
+
+/// Reads and checks each layer on its own.
+///
+/// # Errors
+/// Every mistake of every layer at once, and of the whole.
+pub fn read(sources: &Sources) -> Result<Layers, ConfigError> {
     let mut problems = Vec::new();
     let defaults = layer::defaults(keys::KEYS, &mut problems);
-    let mut upper = layer::files(sources, &mut problems);
-    upper.push(layer::environment(sources, &mut problems));
-    upper.push(layer::sets(sources, &mut problems));
+    let files = layer::files(sources, &mut problems);
+    let upper =
+        vec![layer::environment(sources, &mut problems), layer::sets(sources, &mut problems)];
 
     // Which board is decided by every other layer, and then it goes under them.
     let mut without = vec![defaults.clone()];
-    without.extend(upper.iter().cloned());
+    without.extend(files.iter().chain(&upper).cloned());
     let chosen = layer::merge(keys::KEYS, without, &mut problems);
     let (name, place) = (chosen.text("board.profile"), chosen.place("board.profile"));
-    let mut layers = vec![defaults];
+    let mut lower = vec![defaults];
     let mut profile = Profile::default();
     if let Some((text, place)) = layer::profile(sources, &name, &place, &mut problems) {
         let (layer, pins) = layer::board(&text, &place, &mut problems);
-        layers.push(layer);
+        lower.push(layer);
         profile = meaning::profile(pins, &mut problems);
     }
-    layers.extend(upper);
-    let merged = layer::merge(keys::KEYS, layers, &mut problems);
-    let config = meaning::config(&merged, sources, profile, &mut problems);
-    if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
+    lower.extend(files);
+    let layers = Layers { sources: sources.clone(), lower, upper, profile };
+    if let Err(ConfigError(more)) = layers.config(&Changes::new()) {
+        problems.extend(more);
+    }
+    if problems.is_empty() { Ok(layers) } else { Err(ConfigError(problems)) }
 }

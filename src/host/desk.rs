@@ -1,18 +1,43 @@
 //! The desk: carries out what panels ask of the device beside the conversation. One row an errand;
 //! each has a small file of its own.
 //!
-//! Runs on the panel's thread, which nobody waits for.
+//! Runs on the panel's thread, which nobody waits for. What the main thread has to do goes to it
+//! through a bounded channel.
 
 mod bundle;
 mod clients;
 mod health;
+mod key;
 mod logs;
+mod settings;
+mod setup;
+#[cfg(test)]
+mod tests;
 
 use crate::base::Clock;
+use crate::config::{Changes, Config};
 use crate::host::records::Records;
+use crate::host::store::Store;
 use crate::panel::Trust;
+use crate::panel::ask::refusal;
 use crate::panel::errand::{self, Asker, Errand, Outcome};
+use crate::panel::event::Refusal;
 use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Orders under way to the main thread: more than panels together have errands in a moment.
+pub const ORDERS: usize = 16;
+
+/// What the main thread does for an errand.
+#[derive(Debug)]
+pub enum Order {
+    /// Change settings, all or none, and say what they are.
+    Settings(Changes, oneshot::Sender<Outcome>),
+    /// Another key may be there: what was refused may be accepted.
+    KeyChanged,
+    /// Let the speaker be heard.
+    Chime,
+}
 
 /// What errands need.
 pub struct Desk {
@@ -22,6 +47,12 @@ pub struct Desk {
     pub clock: Clock,
     /// What is known of the speaker and its board.
     pub records: Records,
+    /// How the service is reached, and where state is.
+    pub config: Config,
+    /// Files.
+    pub store: Arc<Store>,
+    /// To the main thread.
+    pub orders: mpsc::Sender<Order>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -42,10 +73,33 @@ pub fn open(desk: Desk) -> errand::Desk {
 impl Desk {
     async fn run(&self, asker: Asker, errand: Errand) -> Outcome {
         match errand {
-            Errand::Clients => clients::list(self, asker),
+            Errand::Bundle => bundle::gather(self),
             Errand::Health => health::report(self),
             Errand::Logs { after, level } => logs::after(self, after, level),
-            Errand::Bundle => bundle::gather(self),
+            Errand::Chime => self.order(Order::Chime).map(|()| serde_json::json!({})),
+            Errand::Clients => Ok(clients::list(self, asker)),
+            Errand::Client { id, deed } => clients::change(self, asker, &id, deed),
+            Errand::Invite { role } => clients::invite(self, asker, role),
+            Errand::Key { key: None, .. } => Ok(key::status(self)),
+            Errand::Key { key: Some(key), accept } => key::set(self, asker, key, accept).await,
+            Errand::Settings { changes } => settings::change(self, changes).await,
+            Errand::Setup { news } => setup::run(self, news),
+            Errand::StepUp { code } => clients::step_up(self, asker, &code),
         }
+    }
+
+    /// Hands something to the main thread.
+    fn order(&self, order: Order) -> Result<(), Refusal> {
+        let busy = |_| refusal("busy", "the speaker has too much to do; try again");
+        self.orders.try_send(order).map_err(busy)
+    }
+
+    /// Goes on only when a person was at the device a moment ago.
+    fn presence(&self, asker: Asker) -> Result<(), Refusal> {
+        if self.trust.stepped(&asker.session, (self.clock)()).is_some() {
+            return Ok(());
+        }
+        let words = "this needs a fresh code: run \"grok-speaker pair\" on the speaker and type it";
+        Err(refusal("step_up", words))
     }
 }

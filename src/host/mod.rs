@@ -28,6 +28,7 @@ pub mod records;
 pub mod redact;
 pub mod replay;
 pub mod round_trip;
+pub mod settings;
 pub mod standin;
 pub mod store;
 pub mod supervise;
@@ -42,9 +43,9 @@ use crate::base::event::{Fault, Near};
 use crate::base::pulse::Pulse;
 use crate::base::ring::{Bell, Wait};
 use crate::config::key::{self, Found, KeyError, KeySources};
-use crate::config::{self, Config, ConfigError, Sources};
+use crate::config::{self, Changes, Config, ConfigError, Layers, Sources};
 use crate::conversation::journal::Line;
-use crate::conversation::{Conversation, Input, Settings};
+use crate::conversation::{Conversation, Input};
 use crate::grok::socket::{self, Socket};
 use crate::panel::{Fingerprint, Tls, Trust};
 use crate::speech;
@@ -72,8 +73,6 @@ const NEAR_BLOCKS: usize = 100;
 /// How long the thread of a name look-up stays for the next one: a race of addresses is over then.
 const HELPER_REST: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Of what a person changed while it ran, in the state directory.
-const SETTINGS: &str = "settings.json";
 /// The last inputs before a bug, in the state directory; `replay` reads it.
 pub(crate) const FLIGHT: &str = "flight.jsonl";
 
@@ -98,11 +97,11 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 
 /// The daemon: `run`.
 pub fn run(sources: &Sources, journal: Option<PathBuf>) -> anyhow::Result<()> {
-    let config = config::load(sources)?;
-    if let Err(e @ KeyError::Open { .. }) = key(&config) {
+    let layers = config::read(sources)?;
+    if let Err(e @ KeyError::Open { .. }) = key(&layers.config(&Changes::new())?) {
         return Err(e.into());
     }
-    let host = Host::open(config, journal)?;
+    let host = Host::open(layers, journal)?;
     let panel = host.pump.panel.as_ref().map(PanelLine::urls).unwrap_or_default();
     if !panel.is_empty() {
         let panel = panel.join(" ");
@@ -151,7 +150,7 @@ pub(crate) fn key(config: &Config) -> Result<Option<Found>, KeyError> {
 }
 
 /// Unix seconds; before 1970 it is 0.
-fn unix() -> u64 {
+pub(crate) fn unix() -> u64 {
     u64::try_from(clock::wall().unix).unwrap_or(0)
 }
 
@@ -164,7 +163,9 @@ pub struct Host {
 impl Host {
     /// Opens everything in the order of what may wait least: the microphone, the speaker, what the
     /// service needs; the panel last.
-    pub fn open(config: Config, journal: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub fn open(layers: Layers, journal: Option<PathBuf>) -> anyhow::Result<Self> {
+        // What a person changed concerns neither the cards nor the log: it can wait.
+        let config = layers.config(&Changes::new())?;
         let telemetry = telemetry::install(config.log)?;
         // Where it is refused, messages wait for other programs at times; the unit file grants it.
         let _ = thread::ask(thread::MAIN);
@@ -178,9 +179,8 @@ impl Host {
         let sound = Sound::start(&config, &clock, &counts)?;
         let socket = Socket::new(socket_options(&config))?;
         let store = Arc::new(store::Store::open(&config.state));
-        let loaded = store.load::<Settings>(SETTINGS);
-        let settings = loaded.value.unwrap_or_else(|| config.settings.clone());
-        if let Some(fault) = loaded.fault {
+        let (choices, config, faults) = settings::Choices::open(layers, config, &store);
+        for fault in faults {
             // The queue was made a moment ago: there is room.
             let _ = sound.report.try_send(fault);
         }
@@ -189,6 +189,7 @@ impl Host {
             // As above.
             let _ = sound.report.try_send(fault);
         }
+        let settings = choices.settings().clone();
         let seed = getrandom::u64()
             .map_err(|e| anyhow::anyhow!("the kernel has no random numbers: {e}"))?;
         let conversation = Conversation::new(config.policy.clone(), settings.clone(), seed);
@@ -206,6 +207,7 @@ impl Host {
             let _ = sound.report.try_send(Fault::StateSetAside { words: words.to_owned() });
         }
         let vitals = Arc::new(vitals::Vitals::default());
+        let (orders, ordered) = tokio::sync::mpsc::channel(desk::ORDERS);
         let handed = systemd::panel_sockets();
         let tls = if options.listen_tls.is_some() || handed.tls.is_some() {
             Some(Tls::open(&config.state, &options.hosts, Arc::new(unix))?)
@@ -228,8 +230,14 @@ impl Host {
                 sound.crew.lesser(),
                 Arc::clone(&counts),
             );
-            let desk =
-                desk::open(Desk { trust: trust.clone(), clock: Arc::clone(&clock), records });
+            let desk = desk::open(Desk {
+                trust: trust.clone(),
+                clock: Arc::clone(&clock),
+                records,
+                config: config.clone(),
+                store: Arc::clone(&store),
+                orders,
+            });
             let shared = panel::Shared {
                 trust: trust.clone(),
                 desk,
@@ -259,7 +267,8 @@ impl Host {
             panel,
             trust,
             control,
-            settings: store::Keeper::new(store, SETTINGS),
+            choices,
+            orders: ordered,
             journal: recorder,
             tally: tally::Tally::new(
                 counters,

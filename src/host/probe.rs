@@ -5,11 +5,10 @@ use crate::base::event::{Dial, Link, Side};
 use crate::base::secret::Secret;
 use crate::base::unit::Db;
 use crate::config::{self, Config, Sources};
-use crate::conversation::Settings;
 use crate::grok::socket::{self, Socket};
 use crate::host::lore::{Calibration, Pair};
 use crate::host::store::Store;
-use crate::host::{SETTINGS, clock, key, measure, socket_options};
+use crate::host::{clock, key, measure, settings, socket_options};
 use crate::speech::calibration::judge;
 use std::io::Write;
 use std::process::ExitCode;
@@ -133,8 +132,8 @@ fn measure_sound(sheet: &mut Sheet, config: &Config, cards_open: bool) {
         return sheet.line("sound", Err(words.into()));
     }
     let store = Store::open(&config.state);
-    let settings = store.load::<Settings>(SETTINGS).value;
-    let volume = settings.map_or(config.settings.volume, |settings| settings.volume);
+    let kept = settings::stored(&store);
+    let volume = kept.map_or(config.settings.volume, |kept| kept.volume);
     let (measured, path) = match measure::run(config, volume) {
         Ok(both) => both,
         Err(e) => return sheet.line("sound", Err(format!("not measured: {e:#}"))),
@@ -161,7 +160,7 @@ fn sane(unix: i64) -> Result<String, String> {
 
 /// Opens a WebSocket with the real key and closes it again: free of charge, nothing is sent. What
 /// TLS said, and what the service said to the key where it came that far.
-async fn call(
+pub(crate) async fn call(
     socket: &mut Socket,
     config: &Config,
     key: Option<Secret>,

@@ -5,16 +5,16 @@
 
 use crate::audio::Xruns;
 use crate::base::Clock;
-use crate::base::event::{Fault, Link, Near, PlayoutFact, Scene, Trouble, Wire};
+use crate::base::event::{Earcon, Fault, Link, Near, PlayoutFact, Scene, Trouble, Wire};
 use crate::base::pulse::Pulse;
 use crate::base::ring::Bell;
 use crate::base::unit::Moment;
 use crate::config::Config;
-use crate::conversation::Settings;
 use crate::conversation::{Conversation, Input, Output};
 use crate::grok::socket::{self, Socket};
 use crate::host::clock::{self, Steps};
 use crate::host::control::{Control, Question, Reply};
+use crate::host::desk::Order;
 use crate::host::health::Health;
 use crate::host::inspect;
 use crate::host::journal::Journal;
@@ -23,7 +23,7 @@ use crate::host::outlet::Outlet;
 use crate::host::panel::PanelLine;
 use crate::host::prompt::{self, Notice};
 use crate::host::redact;
-use crate::host::store::Keeper;
+use crate::host::settings::Choices;
 use crate::host::supervise::{Crew, Finding};
 use crate::host::systemd;
 use crate::host::tally::Tally;
@@ -31,6 +31,7 @@ use crate::host::telemetry::Telemetry;
 use crate::host::thread::AsyncWait;
 use crate::host::vitals::Vitals;
 use crate::host::{Bug, FLIGHT, Invitation, key, meter::Meter};
+use crate::panel::ask::refusal;
 use crate::panel::event::{Direction, Event, Severity};
 use crate::panel::trust::Role;
 use crate::panel::{Fingerprint, Trust};
@@ -75,7 +76,9 @@ pub struct Pump {
     pub(super) panel: Option<PanelLine>,
     pub(super) trust: Trust,
     pub(super) control: Option<Control>,
-    pub(super) settings: Keeper<Settings>,
+    pub(super) choices: Choices,
+    /// From the panel's desk.
+    pub(super) orders: tokio::sync::mpsc::Receiver<Order>,
     pub(super) journal: Journal,
     pub(super) tally: Tally,
     pub(super) telemetry: Telemetry,
@@ -98,6 +101,7 @@ enum Woken {
     Socket(socket::Event),
     Panel(crate::panel::event::Request),
     Control(Question, Reply),
+    Order(Order),
     Deadline,
     Second,
     Signal,
@@ -115,8 +119,12 @@ impl Pump {
         self.tell_time();
         while self.ended.is_none() {
             let woken = {
-                let (panel, control, deadline) =
-                    (&mut self.panel, &mut self.control, self.conversation.deadline());
+                let (panel, control, orders, deadline) = (
+                    &mut self.panel,
+                    &mut self.control,
+                    &mut self.orders,
+                    self.conversation.deadline(),
+                );
                 let now = (self.clock)();
                 tokio::select! {
                     biased;
@@ -125,6 +133,8 @@ impl Pump {
                     () = wait_until(now, deadline.map(|d| d.0)) => Woken::Deadline,
                     request = next_request(panel) => Woken::Panel(request),
                     (question, reply) = next_question(control) => Woken::Control(question, reply),
+                    // Without a panel nobody orders anything.
+                    Some(order) = orders.recv() => Woken::Order(order),
                     _ = second.tick() => Woken::Second,
                     () = signals.next() => Woken::Signal,
                 }
@@ -141,6 +151,7 @@ impl Pump {
                 }
                 Woken::Panel(request) => self.handle(Input::Panel(request)),
                 Woken::Control(question, reply) => self.answer(question, reply).await,
+                Woken::Order(order) => self.order(order),
                 Woken::Deadline => self.handle(Input::Tick),
                 Woken::Second => self.second(),
                 Woken::Signal => self.ended = Some(Ok(())),
@@ -198,7 +209,7 @@ impl Pump {
             Output::Sound(earcon) => self.outlet.feed().earcon(earcon),
             Output::Show(scene) => self.show(scene),
             Output::Publish(event) => self.publish(now, event),
-            Output::Store(settings) => self.settings.keep(settings),
+            Output::Store(settings) => self.choices.keep(settings),
             Output::Ready => self.capture.go(),
             Output::Log { level, message, fields } => say(level, &message, &fields),
         }
@@ -355,6 +366,29 @@ impl Pump {
         reply.send(&answer).await;
     }
 
+    /// Does what the panel's desk cannot do itself.
+    fn order(&mut self, order: Order) {
+        match order {
+            Order::Settings(changes, reply) => {
+                let outcome = match self.choices.change(&changes) {
+                    Ok(None) => Ok(self.choices.sheet()),
+                    Ok(Some(config)) => {
+                        let keys: Vec<_> = changes.keys().map(String::as_str).collect();
+                        log::info!(keys = keys.join(" ").as_str(); "settings changed by a panel");
+                        self.config.policy = config.policy.clone();
+                        self.handle(Input::Policy(Box::new(config.policy)));
+                        Ok(self.choices.sheet())
+                    }
+                    Err(e) => Err(refusal("bad_request", redact::redact(e.to_string()))),
+                };
+                // A panel that has gone does not want it.
+                let _ = reply.send(outcome);
+            }
+            Order::KeyChanged => self.handle(Input::Fault(Fault::WorldChanged)),
+            Order::Chime => self.outlet.feed().earcon(Earcon::Volume),
+        }
+    }
+
     /// What `status` says.
     fn status(&self) -> serde_json::Value {
         let mut status = self.tally.status();
@@ -425,7 +459,7 @@ impl Pump {
         if let Some(panel) = self.panel {
             panel.stop((self.clock)() + GOODBYE);
         }
-        drop(self.settings);
+        drop(self.choices);
         drop(self.lore);
         if let Some(words) = self.journal.close() {
             log::warn!("{words}");

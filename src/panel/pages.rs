@@ -177,10 +177,20 @@ async fn session(
     headers: HeaderMap,
 ) -> Response {
     let no_store = [(header::CACHE_CONTROL, "no-store")];
-    match guard::recognise(&headers, &sources.trust, peer.secure, (sources.clock)()) {
+    let now = (sources.clock)();
+    match guard::recognise(&headers, &sources.trust, peer.secure, now) {
         Some((token, visitor)) => {
-            let cookie = cookie(&sources.trust, token, peer.secure);
+            if let Some(paired) = sources.trust.renew(token, now) {
+                let cookie = cookie(&sources.trust, &paired.token, peer.secure);
+                let body = Json(json!({"role": paired.role, "csrf": paired.csrf}));
+                return (no_store, [(header::SET_COOKIE, cookie)], body).into_response();
+            }
             let body = Json(json!({"role": visitor.role, "csrf": visitor.csrf}));
+            if !sources.trust.is_newest(token) {
+                // Another tab has just been given the next one: it must not be put back.
+                return (no_store, body).into_response();
+            }
+            let cookie = cookie(&sources.trust, token, peer.secure);
             (no_store, [(header::SET_COOKIE, cookie)], body).into_response()
         }
         None => {

@@ -1,7 +1,7 @@
 //! DOOR to randomness, hashing and the file of paired clients. What is decided is decided in
 //! `trust`; here are its tokens and its memory on disk.
 
-use super::trust::{Code, Denied, Ledger, Opener, Role, SESSIONS, Session, TokenHash};
+use super::trust::{Code, Denied, Ledger, Opener, Role, SESSIONS, Session, TokenHash, Unable};
 use crate::base::unit::Moment;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -11,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 /// Wall clock in seconds since 1970, as good as the board has it.
@@ -36,6 +37,8 @@ struct Inner {
     clients: AtomicUsize,
     inspected: AtomicBool,
     next_client: AtomicU64,
+    /// Changes of roles and revocations; live panels are looked at anew.
+    changes: AtomicU64,
     panics: AtomicUsize,
     lost: AtomicUsize,
 }
@@ -93,6 +96,7 @@ impl Trust {
             clients: AtomicUsize::new(0),
             inspected: AtomicBool::new(false),
             next_client: AtomicU64::new(1),
+            changes: AtomicU64::new(0),
             panics: AtomicUsize::new(0),
             lost: AtomicUsize::new(0),
         }));
@@ -115,6 +119,48 @@ impl Trust {
             // Never for a local opener; a code that is not good for anything is a safe answer.
             Err(_) => Code { number, role, until: now },
         }
+    }
+
+    /// Opens a pairing window for an admin at a panel and says the code, or how long to wait.
+    pub fn invite(&self, role: Role, now: Moment) -> Result<Code, Duration> {
+        self.ledger().open_window(Opener::Panel, role, code(), now)
+    }
+
+    /// Takes a fresh code of the device as proof that this client's owner is there.
+    pub fn step_up(&self, client: &TokenHash, code: &str, now: Moment) -> Result<Duration, Denied> {
+        self.ledger().step_up(client, code, now)
+    }
+
+    /// How much longer the owner of this client counts as present.
+    pub fn stepped(&self, client: &TokenHash, now: Moment) -> Option<Duration> {
+        self.ledger().stepped(client, now)
+    }
+
+    /// Another name for a paired client.
+    pub fn rename(&self, id: &str, name: &str) -> Result<(), Unable> {
+        self.change(|ledger| ledger.rename(id, name))
+    }
+
+    /// Another role; its live panels connect anew.
+    pub fn set_role(&self, id: &str, role: Role) -> Result<(), Unable> {
+        self.change(|ledger| ledger.set_role(id, role))
+    }
+
+    /// It is not paired any more; its live panels go at once.
+    pub fn revoke(&self, id: &str) -> Result<(), Unable> {
+        self.change(|ledger| ledger.revoke(id))
+    }
+
+    fn change(&self, how: impl FnOnce(&mut Ledger) -> Result<(), Unable>) -> Result<(), Unable> {
+        how(&mut self.ledger())?;
+        self.0.changes.fetch_add(1, Ordering::Relaxed);
+        self.store();
+        Ok(())
+    }
+
+    /// How often a paired client was changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.0.changes.load(Ordering::Relaxed)
     }
 
     /// Live panels.
@@ -179,31 +225,41 @@ impl Trust {
     pub(super) fn pair(&self, code: &str, name: &str, now: Moment) -> Result<Paired, Denied> {
         let token = hex(&random::<32>());
         let role = {
-            let mut ledger = self.ledger();
-            let role = ledger.claim(code, now).inspect_err(|denied| {
+            let times = (now, (self.0.wall)());
+            let paired = self.ledger().pair(code, hash(&token), name, times);
+            paired.inspect_err(|denied| {
                 if *denied == Denied::Lost {
                     self.0.lost.fetch_add(1, Ordering::Relaxed);
                 }
-            })?;
-            ledger.add(hash(&token), name, role, now, (self.0.wall)());
-            role
+            })?
         };
         self.store();
         let csrf = csrf(&token);
         Ok(Paired { token, role, csrf })
     }
 
+    /// As [`Trust::pair`], for the tests of whoever serves the panel.
+    #[cfg(test)]
+    pub(crate) fn enter(&self, code: &str, name: &str, now: Moment) -> Result<TokenHash, Denied> {
+        self.pair(code, name, now).map(|paired| hash(&paired.token))
+    }
+
     /// Whose cookie this is. Compares with every stored hash, each in the same time.
     pub(super) fn visitor(&self, token: &str, now: Moment) -> Option<Visitor> {
         let session = hash(token);
-        let (role, stale) = {
+        let (session, role, stale) = {
             let mut ledger = self.ledger();
             let mut found = u32::MAX;
             for (index, known) in (0..).zip(ledger.sessions()) {
-                let same: Choice = known.token.0.ct_eq(&session.0);
+                let before = known.before.filter(|(_, until)| now < *until);
+                let before = before.map_or(known.token, |(token, _)| token);
+                let same: Choice = known.token.0.ct_eq(&session.0) | before.0.ct_eq(&session.0);
                 found.conditional_assign(&index, same);
             }
-            ledger.touch(usize::try_from(found).ok()?, now, (self.0.wall)())?
+            let index = usize::try_from(found).ok()?;
+            let (role, stale) = ledger.touch(index, now, (self.0.wall)())?;
+            // The one before is good for a moment longer, for the same client.
+            (ledger.sessions()[index].token, role, stale)
         };
         if stale {
             self.store();
@@ -211,8 +267,27 @@ impl Trust {
         Some(Visitor { session, role, csrf: csrf(token) })
     }
 
-    /// Whether this client is still paired; a live panel counts as use.
-    pub(super) fn alive(&self, session: &TokenHash, now: Moment) -> bool {
+    /// Another token for a client that is due for one.
+    pub(super) fn renew(&self, token: &str, now: Moment) -> Option<Paired> {
+        let fresh = hex(&random::<32>());
+        let role = {
+            let mut ledger = self.ledger();
+            ledger.renew(&hash(token), hash(&fresh), now).then_some(())?;
+            ledger.sessions().iter().find(|s| s.token == hash(&fresh))?.role
+        };
+        self.store();
+        let csrf = csrf(&fresh);
+        Some(Paired { token: fresh, role, csrf })
+    }
+
+    /// Whether no later token was given to its client.
+    pub(super) fn is_newest(&self, token: &str) -> bool {
+        let session = hash(token);
+        self.ledger().sessions().iter().any(|known| known.token == session)
+    }
+
+    /// What this client may do while it is paired; a live panel counts as use.
+    pub(super) fn alive(&self, session: &TokenHash, now: Moment) -> Option<Role> {
         let touched = {
             let mut ledger = self.ledger();
             let index = ledger.sessions().iter().position(|known| known.token == *session);
@@ -221,7 +296,7 @@ impl Trust {
         if touched.is_some_and(|(_, stale)| stale) {
             self.store();
         }
-        touched.is_some()
+        touched.map(|(role, _)| role)
     }
 
     fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {

@@ -1,10 +1,13 @@
 //! DOOR to Socket.IO: who is connected, what comes in, what goes out. Everything here is done in
 //! one go under one lock, on one thread; nothing waits for a peer.
 
+mod errands;
+mod links;
+
 use super::ask::{self, Ask, Verdict};
 use super::client::{Client, Gone, Seen, Slice, reply};
 use super::engine::{self, Limits};
-use super::errand::{self, Asker, Desk, Errand};
+use super::errand::{Asker, Desk};
 use super::event::{Answer, Audio, ClientId, Command, Event, Request};
 use super::feed::Feed;
 use super::pairing::{self, Trust, Visitor};
@@ -12,6 +15,7 @@ use super::stream::Peer;
 use super::trust::TokenHash;
 use crate::base::Clock;
 use crate::base::unit::Moment;
+use errands::{Back, Errands};
 use serde::Deserialize;
 use serde_json::Value;
 use socketioxide::SocketIo;
@@ -63,6 +67,9 @@ struct State {
     next_slice: u64,
     next_traffic: u64,
     owed: Vec<Request>,
+    errands: Errands,
+    /// Of the paired clients, as last looked at.
+    changes: u64,
 }
 
 /// The panels and what they are told.
@@ -102,6 +109,8 @@ impl Hub {
             next_slice: 1,
             next_traffic: 1,
             owed: Vec::new(),
+            errands: Errands::default(),
+            changes: trust.changes(),
         });
         Arc::new(Self { state, trust, clock, requests, desk, build, max_per_session })
     }
@@ -189,7 +198,7 @@ impl Hub {
     }
 
     /// One event of a client.
-    fn heard(self: &Arc<Self>, id: ClientId, event: &'static str, payload: &Value, ack: AckSender) {
+    fn heard(&self, id: ClientId, event: &'static str, payload: &Value, ack: AckSender) {
         let now = (self.clock)();
         let mut state = self.lock();
         let seq = state.feed.seq();
@@ -221,32 +230,10 @@ impl Hub {
             Ok(Ask::Errand(errand)) => {
                 let Visitor { session, role, .. } = client.visitor;
                 let asker = Asker { session, role, secure: client.private };
-                self.send(id, asker, errand, ack);
+                state.errands.send(id, (self.desk)(asker, errand), ack);
             }
             Ok(Ask::Command(command)) => self.forward(&mut state, id, command, ack),
         }
-    }
-
-    /// Sends somebody on an errand. A panic on the way is a refusal, and counted.
-    fn send(self: &Arc<Self>, client: ClientId, asker: Asker, errand: Errand, ack: AckSender) {
-        let doing = tokio::spawn(tokio::time::timeout(errand::LIMIT, (self.desk)(asker, errand)));
-        let hub = self.clone();
-        tokio::spawn(async move {
-            let outcome = match doing.await {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(_)) => Err(ask::refusal("busy", "the speaker did not answer in time")),
-                Err(_) => {
-                    hub.trust.count_panic();
-                    Err(ask::refusal("failed", "something is wrong inside the speaker"))
-                }
-            };
-            let mut state = hub.lock();
-            let seq = state.feed.seq();
-            if let Some(client) = state.clients.get_mut(&client) {
-                client.back();
-                reply(ack, seq, outcome);
-            }
-        });
     }
 
     /// Hands a command to the host; its answer comes back as [`Event::Answer`].
@@ -375,13 +362,21 @@ impl Hub {
     /// Whether there is nothing to be done between two looks for the silent.
     pub(super) fn is_idle(&self) -> bool {
         let state = self.lock();
-        state.clients.is_empty() && state.links.is_empty() && state.owed.is_empty()
+        let State { clients, links, owed, errands, .. } = &*state;
+        clients.is_empty() && links.is_empty() && owed.is_empty() && errands.is_empty()
     }
 
-    /// Every 50 ms: who has taken what was in flight gets more, what is owed is paid.
+    /// Every 50 ms: who has taken what was in flight gets more, what is owed is paid, errands are
+    /// answered, and who was turned away goes.
     pub(super) fn turn(&self) {
         let now = (self.clock)();
         let mut state = self.lock();
+        let changes = self.trust.changes();
+        if std::mem::replace(&mut state.changes, changes) != changes {
+            drop(state);
+            self.sweep();
+            state = self.lock();
+        }
         let state = &mut *state;
         let seq = state.feed.seq();
         for client in state.clients.values_mut() {
@@ -390,6 +385,15 @@ impl Hub {
                 client.refill();
             }
             client.give_up(seq, now);
+        }
+        while let Some(Back { client, ack, outcome, panicked }) = state.errands.back() {
+            if panicked {
+                self.trust.count_panic();
+            }
+            if let Some(client) = state.clients.get_mut(&client) {
+                client.back();
+                reply(ack, seq, outcome);
+            }
         }
         self.pay(state);
         self.pump(state);
@@ -416,7 +420,8 @@ impl Hub {
             .values()
             .filter_map(|client| {
                 let silent = heard(client).is_none_or(|heard| now.since(heard) > SILENCE);
-                let revoked = !self.trust.alive(&client.visitor.session, now);
+                let role = self.trust.alive(&client.visitor.session, now);
+                let revoked = role != Some(client.role());
                 let why = if silent { "silent" } else { "no longer paired" };
                 (silent || revoked).then_some((client.id, Gone(why)))
             })
@@ -446,54 +451,6 @@ impl State {
             *next_slice += 1;
             clients.values_mut().filter(|c| ears(c)).for_each(|client| client.hear(&slice));
         }
-    }
-}
-
-/// For the guard: whose Engine.IO session is whose.
-impl Hub {
-    /// Whether this paired client may open one more.
-    pub(super) fn has_room(&self, session: &TokenHash) -> bool {
-        let state = self.lock();
-        let mine = |link: &&Link| link.session == *session && link.end.is_none();
-        let links = state.links.values().filter(mine).count();
-        links < 2 * self.max_per_session
-    }
-
-    /// A polling handshake was answered.
-    pub(super) fn opened(&self, sid: String, session: TokenHash) {
-        let now = (self.clock)();
-        let link = Link { session, opened: now, heard: now, peer: None, client: None, end: None };
-        self.lock().links.insert(sid, link);
-    }
-
-    /// A request for an open session. False when it is not that client's own; `upgrade` is the
-    /// connection a WebSocket handshake came on.
-    pub(super) fn continues(
-        &self,
-        sid: &str,
-        session: &TokenHash,
-        polls: bool,
-        upgrade: Option<&Arc<Peer>>,
-    ) -> bool {
-        let mut state = self.lock();
-        let state = &mut *state;
-        let Some(link) = state.links.get_mut(sid).filter(|link| link.session == *session) else {
-            return false;
-        };
-        link.heard = (self.clock)();
-        if let Some(peer) = upgrade {
-            link.peer = Some(peer.clone());
-        }
-        // A poll takes all that is in flight with it.
-        let client = link.client.and_then(|id| state.clients.get_mut(&id));
-        if let Some(client) = client.filter(|client| polls && client.is_polling()) {
-            client.refill();
-            let (id, result) = (client.id, client.pump(&state.feed));
-            if let Err(gone) = result {
-                self.expel(state, id, gone);
-            }
-        }
-        true
     }
 }
 

@@ -3,7 +3,10 @@
 //! Pure: time comes in as a [`Moment`] (never steps) and as wall-clock seconds (may be wrong on a
 //! board without a battery clock), tokens come in as their hashes.
 
+mod change;
+
 use crate::base::unit::Moment;
+pub use change::Unable;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -18,6 +21,10 @@ pub const SESSIONS: usize = 25;
 pub const IDLE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A client's time of last use is stored this often, to spare the flash.
 pub const TOUCH: Duration = Duration::from_secs(12 * 3600);
+/// A fresh code counts so long as proof that its owner is at the device.
+pub const PRESENCE: Duration = Duration::from_secs(5 * 60);
+/// A token that was replaced is still good for requests that are under way.
+pub const OVERLAP: Duration = Duration::from_secs(10);
 /// Characters kept of a client's name.
 pub const NAME: usize = 64;
 /// Pauses after windows lost to wrong codes in a row; whoever is at the device need not wait.
@@ -66,8 +73,8 @@ impl std::str::FromStr for Role {
 pub struct TokenHash(pub [u8; 32]);
 
 impl TokenHash {
-    /// What its client is called between a page and us: tells it from the others, opens nothing.
-    pub fn id(&self) -> String {
+    /// Its beginning: tells it from the others, opens nothing.
+    fn id(&self) -> String {
         self.0[..8].iter().map(|b| format!("{b:02x}")).collect()
     }
 }
@@ -116,6 +123,9 @@ fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// A paired client as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
+    /// What it is called between a page and us; stays when the token is replaced.
+    #[serde(default)]
+    pub id: String,
     /// Hash of its cookie.
     pub token: TokenHash,
     /// What its owner called it; shown, never interpreted.
@@ -126,9 +136,23 @@ pub struct Session {
     pub created: u64,
     /// When it was last used, seconds since 1970, as of the last write.
     pub used: u64,
+    /// Its role changed: it is given another token with its next page.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub renew: bool,
     /// When it was last seen in this run.
     #[serde(skip)]
     pub seen: Option<Moment>,
+    /// Until when its owner counts as present at the device.
+    #[serde(skip)]
+    pub present: Option<Moment>,
+    /// The token before this one, and how long it is good.
+    #[serde(skip)]
+    pub before: Option<(TokenHash, Moment)>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// A code to be typed into a panel, and how long it is good for.
@@ -203,6 +227,7 @@ impl Denied {
 #[derive(Debug)]
 struct Window {
     code: Code,
+    opener: Opener,
     tries: u32,
 }
 
@@ -221,6 +246,9 @@ impl Ledger {
     /// With the clients of an earlier run.
     pub fn new(mut sessions: Vec<Session>) -> Self {
         sessions.truncate(SESSIONS);
+        for session in sessions.iter_mut().filter(|s| s.id.is_empty()) {
+            session.id = session.token.id();
+        }
         Self { sessions, ..Self::default() }
     }
 
@@ -242,7 +270,7 @@ impl Ledger {
             return Err(self.pause.since(now));
         }
         let code = Code { number, role, until: now + WINDOW };
-        self.window = Some(Window { code, tries: 0 });
+        self.window = Some(Window { code, opener, tries: 0 });
         Ok(code)
     }
 
@@ -279,14 +307,17 @@ impl Ledger {
         if self.sessions.len() >= SESSIONS {
             self.evict(role);
         }
-        let name = name.chars().filter(|c| !c.is_control()).take(NAME).collect();
         self.sessions.push(Session {
+            id: token.id(),
             token,
-            name,
+            name: plain(name),
             role,
             created: wall,
             used: wall,
+            renew: false,
             seen: Some(now),
+            present: None,
+            before: None,
         });
     }
 
@@ -321,6 +352,11 @@ impl Ledger {
         }
         Some((session.role, stale))
     }
+}
+
+/// A name as it is kept.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(NAME).collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong while preparing a test fails it")]
 
+#[path = "panel/clients.rs"]
+mod clients;
 #[path = "panel/codes.rs"]
 mod codes;
 #[path = "panel/desk.rs"]

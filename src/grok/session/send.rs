@@ -69,21 +69,15 @@ impl Session {
         let model = options.model != self.options.model;
         let told = options != self.options || detection != self.detection;
         (self.options, self.detection) = (options, detection);
-        match self.line {
-            Line::Dialling { .. } | Line::Greeting { .. } | Line::Ready { .. } if model => {
-                self.conversation = None;
-                self.recycle(now);
-                return true;
-            }
-            Line::Greeting { .. } | Line::Ready { .. } if told => self.configure(),
-            Line::Closed
-            | Line::Refused
-            | Line::Waiting { .. }
-            | Line::Dialling { .. }
-            | Line::Greeting { .. }
-            | Line::Ready { .. } => {}
+        let up = matches!(self.line, Line::Greeting { .. } | Line::Ready { .. });
+        let anew = model && (up || matches!(self.line, Line::Dialling { .. }));
+        if anew {
+            self.conversation = None;
+            self.recycle(now);
+        } else if up && told {
+            self.configure();
         }
-        false
+        anew
     }
 
     pub(super) fn send(&mut self, event: &ClientEvent) {

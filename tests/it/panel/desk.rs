@@ -237,8 +237,7 @@ impl Drop for Desk {
 
 /// A desk played by the test: says who asked what.
 fn errand(asker: Asker, errand: Errand) -> Doing {
-    let heard =
-        json!({"me": asker.session.id(), "secure": asker.secure, "what": format!("{errand:?}")});
+    let heard = json!({"me": asker.session.to_string(), "secure": asker.secure, "what": format!("{errand:?}")});
     Box::pin(async move { Ok(heard) })
 }
 

@@ -9,6 +9,7 @@ use grok_speaker::host::counters::Counters;
 use grok_speaker::host::health::Health;
 use grok_speaker::host::logbook::Logbook;
 use grok_speaker::host::records::Records;
+use grok_speaker::host::store::Store;
 use grok_speaker::host::vitals::Vitals;
 use grok_speaker::host::{desk, redact};
 use grok_speaker::panel::Trust;
@@ -54,7 +55,9 @@ impl House {
             Arc::new(Counts::default()),
         );
         let trust = Trust::open(&folder, Arc::new(|| 1_800_000_000));
-        let carrier = desk::open(desk::Desk { trust, clock, records });
+        let store = Arc::new(Store::open(&folder));
+        let orders = tokio::sync::mpsc::channel(desk::ORDERS).0;
+        let carrier = desk::open(desk::Desk { trust, clock, records, config, store, orders });
         let desk = Desk::served(folder, |_| {}, carrier);
         Self { desk, vitals, book, counters }
     }
