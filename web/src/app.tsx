@@ -9,13 +9,25 @@ import { Health } from './screens/health';
 import { Inspect } from './screens/inspect';
 import { Logs } from './screens/logs';
 import { Pair } from './screens/pair';
+import { Settings } from './screens/settings';
 import { Talk } from './screens/talk';
 import { Turns } from './screens/turns';
-import { link, mayControl, session, spoken, state } from './store';
+import { Wizard, offer } from './screens/wizard';
+import { link, mayControl, role, session, spoken, state } from './store';
 import { screen } from './store/route';
 import { t } from './words';
 
-const SCREENS = { talk: Talk, turns: Turns, inspect: Inspect, health: Health, logs: Logs, about: About };
+const SCREENS = {
+  talk: Talk,
+  turns: Turns,
+  inspect: Inspect,
+  settings: Settings,
+  health: Health,
+  logs: Logs,
+  about: About,
+  wizard: Wizard,
+};
+const ADMINS = ['settings', 'logs', 'wizard'];
 
 /** What the whole page is coloured by. */
 function mood(): string {
@@ -24,13 +36,17 @@ function mood(): string {
 
 function Panel() {
   const main = useRef<HTMLElement>(null);
-  const name = screen.value;
+  const name = ADMINS.includes(screen.value) && role.value !== 'admin' ? 'talk' : screen.value;
   const before = useRef(name);
   useEffect(() => {
     // A screen reader and the Tab key go on from where the eye is.
     if (before.current !== name) main.current?.focus({ preventScroll: true });
     before.current = name;
   }, [name]);
+  const greeted = link.value === 'live' && role.value === 'admin';
+  useEffect(() => {
+    if (greeted) void offer();
+  }, [greeted]);
   const Shown = SCREENS[name];
   return (
     <div class="panel" data-state={mood()} data-link={link.value}>

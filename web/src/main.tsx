@@ -6,6 +6,7 @@ import './style/turns.css';
 import './style/inspect.css';
 import './style/health.css';
 import './style/logs.css';
+import './style/settings.css';
 import { render } from 'preact';
 import { App } from './app';
 import { connect } from './link/socket';

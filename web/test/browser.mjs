@@ -44,10 +44,10 @@ export async function visitor(browser, speaker, options = {}) {
     await page.goto(speaker.url + path);
     return page;
   };
-  /** While the speaker or the network is away the browser itself complains of it; so it does of each refused code. */
+  /** While the speaker or the network is away the browser itself complains of it; so it does of each refused code and page. */
   const clean = ({ away = false, refused = 0 } = {}) => {
     const wrong = troubles.filter((text) => {
-      if (refused > 0 && text.includes('403')) return --refused < 0;
+      if (refused > 0 && /40[13]/.test(text)) return --refused < 0;
       return !(away && /net::ERR_|WebSocket connection/.test(text));
     });
     assert.deepEqual(wrong, []);
@@ -87,12 +87,14 @@ export async function axe(page, what) {
   assert.deepEqual(violations, [], what);
 }
 
-export async function shot(page, name) {
-  await page.screenshot({ path: join(SHOTS, `${name}.png`) });
+/** A picture, and no fault of accessibility. */
+export async function look(page, name) {
+  await shot(page, name);
+  await axe(page, name);
 }
 
-/** Does `what` on a desktop and a phone, dark and light, with a name for a picture. */
-export async function eachLook(page, screen, what) {
+/** In each size and scheme of colours. */
+export async function each(page, screen, what) {
   for (const size of [DESKTOP, PHONE]) {
     for (const colorScheme of ['dark', 'light']) {
       await page.setViewportSize(size);
@@ -102,8 +104,10 @@ export async function eachLook(page, screen, what) {
   }
 }
 
-/** A picture, and no fault of accessibility. */
-export async function shotAndAxe(page, name) {
-  await shot(page, name);
-  await axe(page, name);
+/** Pixels by which the page is wider than the window. */
+export const sideways = (page) =>
+  page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+
+export async function shot(page, name) {
+  await page.screenshot({ path: join(SHOTS, `${name}.png`) });
 }

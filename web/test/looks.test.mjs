@@ -3,26 +3,15 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { DESKTOP, LIMIT, PHONE, axe, eachLook, launch, pair, say, shot, shotAndAxe, until, visitor } from './browser.mjs';
+import { DESKTOP, LIMIT, PHONE, axe, each, look, pair, say, shot, sideways, until, visitor } from './browser.mjs';
 import { ROOT, Speaker } from './speaker.mjs';
+import { QUESTION, browser, speaker } from './stage.mjs';
 
 const FIRST_LOAD_MAX = 80_000;
 /** What the page may take longer than a line of plain text. */
 const PAINT_MAX_MS = 1000;
-const QUESTION = 'Good evening, what can you do?';
-
-let browser;
-let speaker;
-before(async () => {
-  browser = await launch();
-  speaker = await Speaker.start();
-});
-after(async () => {
-  await browser?.close();
-  await speaker?.end();
-});
 
 test('the first load is small and asks nobody else', LIMIT, async () => {
   const dist = join(ROOT, 'web/dist');
@@ -73,6 +62,7 @@ test('no key, then no service: what is wrong and what to do', LIMIT, async (t) =
   const { open, clean } = await visitor(browser, keyless, { viewport: PHONE });
   const page = await open();
   await pair(page, keyless);
+  await page.getByRole('button', { name: 'Not now' }).click();
   await page.locator('.panel[data-state=error], .panel[data-state=offline]').waitFor();
   const notice = page.locator('.notice').first();
   const words = /does not accept the API key.*Set a valid API key/;
@@ -106,14 +96,13 @@ test('320 px and 200 %: everything in reach, nothing sideways', LIMIT, async () 
     for (const locale of ['en', 'de', 'es']) {
       const { open, clean } = await visitor(browser, speaker, { viewport, deviceScaleFactor, locale });
       const page = await open();
-      const sideways = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       await page.locator('#code').waitFor();
-      assert.ok((await sideways()) <= 0, `pairing ${name} ${locale}`);
+      assert.ok((await sideways(page)) <= 0, `pairing ${name} ${locale}`);
       await pair(page, speaker);
-      for (const screen of ['talk', 'turns', 'inspect', 'about']) {
+      for (const screen of ['talk', 'turns', 'inspect', 'settings', 'about']) {
         await page.goto(`${speaker.url}#/${screen}`);
         await page.locator(`.nav [aria-current][href$=${screen}]`).waitFor();
-        assert.ok((await sideways()) <= 0, `${screen} ${name} ${locale}`);
+        assert.ok((await sideways(page)) <= 0, `${screen} ${name} ${locale}`);
         for (const control of await page.locator('.dock button, .dock input').all()) {
           const box = await control.boundingBox();
           const inside = box.x >= 0 && box.x + box.width <= 320 && box.y + box.height <= viewport.height;
@@ -135,28 +124,27 @@ test('every screen: no fault of accessibility, and a picture', LIMIT, async (t) 
   t.after(() => own.end());
   const { open, clean } = await visitor(browser, own, { reducedMotion: 'reduce' });
   const page = await open();
-  const each = (screen, what) => eachLook(page, screen, what);
-  const both = (name) => shotAndAxe(page, name);
+  const both = (name) => look(page, name);
   await page.locator('#code').waitFor();
-  await each('pair', both);
+  await each(page, 'pair', both);
   await pair(page, own);
   await page.goto(`${own.url}#/turns`);
   await page.locator('.empty').waitFor();
-  await each('turns-empty', (name) => shot(page, name));
+  await each(page, 'turns-empty', (name) => shot(page, name));
   await page.goto(`${own.url}#/talk`);
   await page.locator('.line.assistant', { hasText: 'quiet music' }).waitFor({ timeout: 30_000 });
   await say(page, QUESTION);
   await page.locator('.panel[data-state=speaking]').waitFor();
   await page.locator('.line.assistant:last-of-type:not([data-partial])', { hasText: QUESTION }).waitFor();
   await page.locator('.composer textarea').blur();
-  await each('talk', (name) => shot(page, name));
-  await each('talk', (name) => axe(page, name));
+  await each(page, 'talk', (name) => shot(page, name));
+  await each(page, 'talk', (name) => axe(page, name));
   await page.goto(`${own.url}#/turns`);
   await page.locator('.turn:nth-of-type(3)').waitFor();
-  await each('turns', both);
+  await each(page, 'turns', both);
   await page.goto(`${own.url}#/inspect`);
   await page.locator('.empty').waitFor();
-  await each('inspect-empty', (name) => shot(page, name));
+  await each(page, 'inspect-empty', (name) => shot(page, name));
   const other = await visitor(browser, own);
   const theirs = await other.open();
   await pair(theirs, own);
@@ -164,9 +152,9 @@ test('every screen: no fault of accessibility, and a picture', LIMIT, async (t) 
   await page.locator('.row', { hasText: 'response.done' }).first().waitFor();
   await other.clean();
   await page.locator('.row', { hasText: 'response.done' }).first().click();
-  await each('inspect', both);
+  await each(page, 'inspect', both);
   await page.goto(`${own.url}#/about`);
   await page.locator('.facts').first().waitFor();
-  await each('about', both);
+  await each(page, 'about', both);
   await clean();
 });

@@ -2,26 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { LIMIT, PHONE, axe, launch, pair, say, shot, until, visitor } from './browser.mjs';
+import { test } from 'node:test';
+import { LIMIT, PHONE, axe, pair, say, shot, until, visitor } from './browser.mjs';
 import { found, pcm, wav } from './sound.mjs';
 import { Speaker, sleep } from './speaker.mjs';
+import { QUESTION, browser, speaker } from './stage.mjs';
 
-const QUESTION = 'Good evening, what can you do?';
 const state = (page) => page.locator('.state h1');
 const lines = (page) => page.locator('.line');
 const volume = (page) => page.locator('.volume input');
-
-let browser;
-let speaker;
-before(async () => {
-  browser = await launch();
-  speaker = await Speaker.start();
-});
-after(async () => {
-  await browser?.close();
-  await speaker?.end();
-});
 
 test('pairing: short, closed, wrong, right; a reload is not asked again', LIMIT, async () => {
   const { open, clean, context } = await visitor(browser, speaker, { viewport: PHONE });
@@ -342,7 +331,7 @@ test('by keyboard alone', LIMIT, async () => {
     await page.keyboard.press('Tab');
     reached.push(await focus());
   }
-  for (const name of ['Skip to the controls', 'Talk', 'Turns', 'Events', 'About', 'Hold to talk', 'Stop', 'Mute', 'Listen', 'Volume']) {
+  for (const name of ['Skip to the controls', 'Talk', 'Turns', 'Events', 'Settings', 'About', 'Hold to talk', 'Stop', 'Mute', 'Listen', 'Volume']) {
     assert.ok(reached.includes(name), `${name} is not reached: ${reached}`);
   }
   await page.locator('.skip').focus();

@@ -49,7 +49,7 @@ async function end(child) {
 }
 
 export class Speaker {
-  static async start({ mic, sets = [], service = true, said = [], key = 'k' } = {}) {
+  static async start({ mic, sets = [], service = true, said = [], key = 'k', wants = null } = {}) {
     const it = new Speaker();
     it.folder = mkdtempSync(join(tmpdir(), 'panel-page-'));
     it.servicePort = await freePort();
@@ -58,6 +58,7 @@ export class Speaker {
     it.heard = join(it.folder, 'speaker.wav');
     it.said = said;
     it.key = key;
+    it.wants = wants;
     it.sets = [
       'turn.mode=open',
       `audio.input=${mic ? `file:${mic}` : 'null'}`,
@@ -76,7 +77,8 @@ export class Speaker {
   /** The stand-in. */
   async serve() {
     const said = this.said.flatMap((text) => ['--transcript', text]);
-    this.service = start(['standin', '--listen', `127.0.0.1:${this.servicePort}`, ...said]);
+    const key = this.wants ? ['--key', this.wants] : [];
+    this.service = start(['standin', ...key, '--listen', `127.0.0.1:${this.servicePort}`, ...said]);
     await says(this.service, 'ws://');
   }
 

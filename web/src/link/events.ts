@@ -17,6 +17,8 @@ export interface State {
   voice: string;
   model: string;
   trouble: string;
+  /** Moves when somebody changes a setting. */
+  settings: number;
 }
 
 export interface Line {

@@ -70,6 +70,13 @@ export const Info = () => (
     <path d="M12 11v5.5M12 7.6v.1" />
   </Icon>
 );
+export const Sliders = () => (
+  <Icon>
+    <path d="M4 7h8M18 7h2M4 17h2M12 17h8" />
+    <circle cx="15" cy="7" r="2.6" />
+    <circle cx="9" cy="17" r="2.6" />
+  </Icon>
+);
 export const Warning = () => (
   <Icon>
     <path d="M12 4l9 15.5H3zM12 10v4.5M12 17v.1" />

@@ -1,10 +1,26 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { mayControl, role } from '../store';
-import { SCREENS, screen } from '../store/route';
+import { SCREENS, screen, type Screen } from '../store/route';
 import { t } from '../words';
-import { Bars, Bubble, Info, Lines, Pulse, Swap } from './icons';
+import { Bars, Bubble, Info, Lines, Pulse, Sliders, Swap } from './icons';
 
-const ICONS = { talk: Bubble, turns: Bars, inspect: Swap, health: Pulse, logs: Lines, about: Info };
+/** What has a place in it, and who sees it. The set-up has none: it is passed through. */
+const ICONS = {
+  talk: Bubble,
+  turns: Bars,
+  inspect: Swap,
+  settings: Sliders,
+  health: Pulse,
+  logs: Lines,
+  about: Info,
+};
+const FOR_ALL: Screen[] = ['talk', 'health', 'about'];
+const FOR_ADMINS: Screen[] = ['settings', 'logs'];
+
+function isOpen(name: Screen): boolean {
+  if (FOR_ADMINS.includes(name)) return role.value === 'admin';
+  return mayControl.value || FOR_ALL.includes(name);
+}
 
 export function Nav() {
   const bar = useRef<HTMLElement>(null);
@@ -14,10 +30,7 @@ export function Nav() {
     const here = nav.querySelector<HTMLElement>('[aria-current]');
     if (here) nav.scrollLeft = here.offsetLeft - nav.offsetLeft - (nav.clientWidth - here.offsetWidth) / 2;
   }, [screen.value]);
-  const open = SCREENS.filter((name) => {
-    if (name === 'logs') return role.value === 'admin';
-    return mayControl.value || name === 'talk' || name === 'health' || name === 'about';
-  });
+  const open = SCREENS.filter((name) => name !== 'wizard').filter(isOpen);
   return (
     <nav class="nav" ref={bar} aria-label={t().sections}>
       {open.map((name) => {

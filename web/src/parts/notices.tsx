@@ -3,6 +3,7 @@
 import { useEffect } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import { dropMessage, known, messages, outdated, state, type Message } from '../store';
+import { screen } from '../store/route';
 import { language, t } from '../words';
 import { Cross, Info, Warning } from './icons';
 
@@ -65,6 +66,8 @@ function Passing(props: { message: Message }) {
 
 export function Notices() {
   const trouble = state.value?.trouble ?? '';
+  // A key that is not there yet is what the set-up is for.
+  const shown = trouble !== '' && screen.value !== 'wizard';
   const why = known.value.find((notice) => notice.message === trouble);
   const passing = messages.value.filter((message) => message.message !== trouble);
   return (
@@ -77,7 +80,7 @@ export function Notices() {
           </button>
         </Notice>
       )}
-      {trouble && (
+      {shown && (
         <Notice level={state.value?.state === 'error' ? 'error' : 'warn'}>
           <Words code={why?.code ?? ''} message={trouble} action={why?.action ?? ''} />
         </Notice>

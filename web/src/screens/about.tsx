@@ -19,6 +19,7 @@ const MADE_WITH = [
   ['Preact Signals', 'MIT'],
   ['socket.io-client', 'MIT'],
   ['uPlot', 'MIT'],
+  ['uqr', 'MIT'],
 ];
 
 export function About() {

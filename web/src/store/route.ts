@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals';
 
-export const SCREENS = ['talk', 'turns', 'inspect', 'health', 'logs', 'about'] as const;
+export const SCREENS = ['talk', 'turns', 'inspect', 'settings', 'health', 'logs', 'about', 'wizard'] as const;
 export type Screen = (typeof SCREENS)[number];
 
 function current(): Screen {

@@ -1,9 +1,10 @@
 import type { Words } from './en';
+import { clients, key, settings, stepUp, wizard } from './settings/de';
 
 export const de: Words = {
   name: 'Deutsch',
   title: 'Lautsprecher',
-  screens: { talk: 'Sprechen', turns: 'Verlauf', inspect: 'Daten', health: 'Zustand', logs: 'Log', about: 'Info' },
+  screens: { talk: 'Sprechen', turns: 'Verlauf', inspect: 'Daten', settings: 'Optionen', health: 'Zustand', logs: 'Log', about: 'Info' },
   skip: 'Zu den Bedienelementen',
   sections: 'Bereiche',
   controls: 'Bedienung',
@@ -75,6 +76,16 @@ export const de: Words = {
   dismiss: 'Schließen',
 
   refusals: {
+    step_up: 'Dafür ist ein frischer Code vom Lautsprecher nötig.',
+    closed: 'Kein Code offen. Erst „grok-speaker pair“ auf dem Lautsprecher ausführen.',
+    wrong: 'Das ist nicht der Code.',
+    lost: 'Zu oft falsch: der Code ist geschlossen. „grok-speaker pair“ erneut ausführen.',
+    insecure: 'Diese Verbindung ist nicht verschlüsselt. Das muss erst bestätigt werden.',
+    key_refused: 'Der Dienst lehnt diesen Schlüssel ab. Nichts wurde geändert.',
+    no_service: 'Der Dienst ist nicht erreichbar, der Schlüssel konnte nicht geprüft werden. Nichts wurde geändert.',
+    last_admin: 'Das ist der einzige Verwalter. Erst ein anderes Gerät zum Verwalter machen.',
+    unknown_client: 'Dieses Gerät ist nicht mehr gekoppelt.',
+    failed: 'Das hat nicht geklappt.',
     unreachable: 'Der Lautsprecher hat nicht geantwortet.',
     forbidden: 'Diese Rolle darf das nicht.',
     busy: 'Der Lautsprecher ist beschäftigt. Bitte noch einmal versuchen.',
@@ -250,6 +261,11 @@ export const de: Words = {
       log: 'Protokoll',
     },
   },
+  settings,
+  key,
+  stepUp,
+  clients,
+  wizard,
 
   about: {
     title: 'Info',

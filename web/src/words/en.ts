@@ -1,9 +1,11 @@
 // English, and the shape every language has.
 
+import { clients, key, settings, stepUp, wizard } from './settings/en';
+
 export const en = {
   name: 'English',
   title: 'Speaker',
-  screens: { talk: 'Talk', turns: 'Turns', inspect: 'Events', health: 'Health', logs: 'Log', about: 'About' } as Record<string, string>,
+  screens: { talk: 'Talk', turns: 'Turns', inspect: 'Events', settings: 'Settings', health: 'Health', logs: 'Log', about: 'About' } as Record<string, string>,
   skip: 'Skip to the controls',
   sections: 'Screens',
   controls: 'Controls',
@@ -77,6 +79,8 @@ export const en = {
 
   refusals: {
     unreachable: 'The speaker did not answer.',
+    step_up: 'This needs a fresh code from the speaker.',
+    closed: 'No code is open. Run “grok-speaker pair” on the speaker first.',
   } as Record<string, string | undefined>,
   // By code: [what happened, what to do]. English comes from the speaker itself.
   notices: {} as Record<string, [string, string] | undefined>,
@@ -230,6 +234,11 @@ export const en = {
       log: 'Log',
     } as Record<string, string>,
   },
+  settings,
+  key,
+  stepUp,
+  clients,
+  wizard,
 
   about: {
     title: 'About',

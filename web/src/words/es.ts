@@ -1,9 +1,10 @@
 import type { Words } from './en';
+import { clients, key, settings, stepUp, wizard } from './settings/es';
 
 export const es: Words = {
   name: 'Español',
   title: 'Altavoz',
-  screens: { talk: 'Hablar', turns: 'Turnos', inspect: 'Datos', health: 'Estado', logs: 'Registro', about: 'Acerca' },
+  screens: { talk: 'Hablar', turns: 'Turnos', inspect: 'Datos', settings: 'Ajustes', health: 'Estado', logs: 'Registro', about: 'Acerca' },
   skip: 'Ir a los controles',
   sections: 'Secciones',
   controls: 'Controles',
@@ -75,6 +76,16 @@ export const es: Words = {
   dismiss: 'Cerrar',
 
   refusals: {
+    step_up: 'Hace falta un código nuevo del altavoz.',
+    closed: 'No hay ningún código abierto. Ejecuta antes «grok-speaker pair» en el altavoz.',
+    wrong: 'Ese no es el código.',
+    lost: 'Demasiados errores: el código está cerrado. Ejecuta «grok-speaker pair» otra vez.',
+    insecure: 'Esta conexión no va cifrada. Hay que aceptarlo antes.',
+    key_refused: 'El servicio rechaza esta clave. No ha cambiado nada.',
+    no_service: 'No se llega al servicio; la clave no se ha podido probar. No ha cambiado nada.',
+    last_admin: 'Es el único administrador. Haz antes administrador a otro dispositivo.',
+    unknown_client: 'Ese dispositivo ya no está vinculado.',
+    failed: 'No ha funcionado.',
     unreachable: 'El altavoz no ha respondido.',
     forbidden: 'Este rol no puede hacer eso.',
     busy: 'El altavoz está ocupado. Inténtalo otra vez.',
@@ -250,6 +261,11 @@ export const es: Words = {
       log: 'Registro',
     },
   },
+  settings,
+  key,
+  stepUp,
+  clients,
+  wizard,
 
   about: {
     title: 'Información',

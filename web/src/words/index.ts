@@ -106,6 +106,11 @@ export function span(seconds: number): string {
 
 export const dbm = (value: number): string => `${digits(value, 0).replace('-', '−')} dBm`;
 
+/** A day, from seconds since 1970. */
+export function day(seconds: number): string {
+  return new Intl.DateTimeFormat(language.value, { dateStyle: 'medium' }).format(seconds * 1000);
+}
+
 export function decibels(db: number): string {
   return `${digits(db, 0).replace('-', '−')} dB`;
 }

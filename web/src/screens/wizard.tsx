@@ -1,0 +1,186 @@
+// The first set-up, step by step. How far it has come is kept by the speaker, so that another
+// browser, a reload or a power cut goes on where it was. Every step can be left out and done again.
+
+import type { ComponentChildren } from 'preact';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { encode } from 'uqr';
+import { errand } from '../link/ask';
+import { setVolume, volume } from '../link/volume';
+import { Mark } from '../parts/field';
+import { ApiKey } from '../parts/key';
+import { Language } from '../parts/language';
+import { Voice } from '../parts/voice';
+import { link } from '../store';
+import { fates, isBusy, key, load, loadProgress, progress, saveProgress, touch } from '../store/device';
+import { t } from '../words';
+
+/** In this order; a step is named here and shown below. */
+const STEPS = ['language', 'speaker', 'key', 'voice', 'privacy', 'done'] as const;
+type Step = (typeof STEPS)[number];
+
+const open = (): Step => STEPS.find((step) => step === progress.value?.step) ?? 'language';
+
+/** From the beginning, whatever was before. */
+export async function begin(): Promise<void> {
+  await saveProgress('language', false);
+  location.hash = '#/wizard';
+}
+
+let offered = false;
+
+/** After pairing: an admin who has not been here yet is led here, once. */
+export async function offer(): Promise<void> {
+  if (offered) return;
+  try {
+    if (!(await loadProgress()).over && /^(#\/?(talk)?)?$/.test(location.hash)) {
+      location.hash = '#/wizard';
+    }
+    offered = true;
+  } catch {
+    // The speaker went away; it is asked again when it is back.
+  }
+}
+
+function Speaker() {
+  const words = t().wizard;
+  const percent = volume.value;
+  return (
+    <>
+      <p>{words.speakerText}</p>
+      <div class="slide">
+        <input
+          type="range"
+          min={0}
+          max={100}
+          aria-label={t().volume}
+          aria-valuetext={`${percent} %`}
+          value={percent}
+          style={{ '--filled': `${percent}%` }}
+          onInput={(event) => setVolume(Number(event.currentTarget.value))}
+        />
+        <output>{percent} %</output>
+      </div>
+      <div class="actions">
+        <button
+          type="button"
+          class="small"
+          disabled={isBusy('chime') || link.value !== 'live'}
+          onClick={() => void touch('chime', () => errand('chime'))}
+        >
+          {words.chime}
+        </button>
+        <Mark name="chime" />
+      </div>
+    </>
+  );
+}
+
+/** The address as a picture for a phone. */
+function Code(props: { text: string }) {
+  const path = useMemo(() => {
+    const { data, size } = encode(props.text, { border: 2 });
+    const dots = data.flatMap((row, y) => row.flatMap((on, x) => (on ? [`M${x} ${y}h1v1h-1z`] : [])));
+    return { d: dots.join(''), size };
+  }, [props.text]);
+  return (
+    <svg class="qr" viewBox={`0 0 ${path.size} ${path.size}`} role="img" aria-label={props.text}>
+      <path d={path.d} />
+    </svg>
+  );
+}
+
+function Content(props: { step: Step }) {
+  const words = t().wizard;
+  const bodies: Record<Step, () => ComponentChildren> = {
+    language: () => (
+      <>
+        <p>{words.languageText}</p>
+        <Language />
+      </>
+    ),
+    speaker: () => <Speaker />,
+    key: () => (
+      <>
+        <p>{words.keyText}</p>
+        <ApiKey />
+      </>
+    ),
+    voice: () => <Voice short />,
+    privacy: () => (
+      <ul class="points">
+        {words.privacy.map((point) => (
+          <li>{point}</li>
+        ))}
+      </ul>
+    ),
+    done: () => (
+      <>
+        <p>{key.value?.set ? words.doneText : words.doneKeyless}</p>
+        <div class="address">
+          <Code text={location.origin + '/'} />
+          <p>
+            {words.address} <code>{location.origin}/</code>
+          </p>
+        </div>
+      </>
+    ),
+  };
+  return <>{bodies[props.step]()}</>;
+}
+
+export function Wizard() {
+  const words = t().wizard;
+  const live = link.value === 'live';
+  const step = open();
+  const at = STEPS.indexOf(step);
+  const head = useRef<HTMLHeadingElement>(null);
+  const before = useRef(step);
+  useEffect(() => {
+    if (!live) return;
+    void Promise.all([load(), loadProgress()]).catch(() => {});
+  }, [live]);
+  useEffect(() => {
+    if (before.current !== step) head.current?.focus();
+    before.current = step;
+  }, [step]);
+  if (!progress.value) return <section class="page" />;
+  const go = (to: number) => void saveProgress(STEPS[to] ?? 'done', false);
+  const leave = async () => {
+    await saveProgress(step, true);
+    location.hash = '#/talk';
+  };
+  const last = step === 'done';
+  return (
+    <section class="page settings wizard" tabIndex={0} aria-label={words.title}>
+      <div class="progress">
+        <span class="soft">{words.step(at + 1, STEPS.length)}</span>
+        <i aria-hidden="true" style={{ '--part': `${((at + 1) / STEPS.length) * 100}%` }} />
+      </div>
+      <h2 ref={head} tabIndex={-1}>
+        {words.steps[step]}
+      </h2>
+      <Content step={step} />
+      <div class="walk">
+        {at > 0 && (
+          <button type="button" class="small" disabled={!live} onClick={() => go(at - 1)}>
+            {words.back}
+          </button>
+        )}
+        {fates.value.setup?.state === 'error' && <Mark name="setup" />}
+        {!last && (
+          <button type="button" class="link" disabled={!live} onClick={() => void leave()}>
+            {words.later}
+          </button>
+        )}
+        <button
+          type="button"
+          class="primary small"
+          disabled={!live}
+          onClick={() => (last ? void leave() : go(at + 1))}
+        >
+          {last ? words.finish : step === 'key' && !key.value?.set ? words.skip : words.next}
+        </button>
+      </div>
+    </section>
+  );
+}

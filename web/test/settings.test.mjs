@@ -1,0 +1,245 @@
+// Settings, key, paired clients and the first set-up in a real browser.
+
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { LIMIT, PHONE, axe, each, look, pair, shot, sideways, until, visitor } from './browser.mjs';
+import { Speaker } from './speaker.mjs';
+import { browser, speaker } from './stage.mjs';
+
+const STEPS = ['Welcome', 'Is it loud enough?', 'Connect the voice service', 'Voice and personality',
+  'What happens to what you say', 'Ready'];
+const RIGHT = 'xai-THEKEYTHATOPENS-4711';
+const WRONG = 'xai-THEKEYTHATDOESNOT-0815';
+
+const field = (page, name) => page.locator('.field', { has: page.locator(`[id="${name}"]`) });
+const control = (page, name) => page.locator(`[id="${name}"]`);
+const title = (page) => page.locator('.wizard h2');
+
+async function enter(page, own, screen = 'settings', role = 'admin') {
+  await pair(page, own, role);
+  await page.goto(`${own.url}#/${screen}`);
+}
+
+async function stepUp(page, own) {
+  await page.locator('#step-up').first().fill(await own.code());
+  await page.locator('.stepup .primary').first().click();
+}
+
+test('a setting changed here is seen there, kept, and refused with words', LIMIT, async (t) => {
+  const own = await Speaker.start({ key: 'xai-a-key-for-this-page' });
+  t.after(() => own.end());
+  const one = await visitor(browser, own);
+  const two = await visitor(browser, own, { viewport: PHONE, locale: 'de-DE' });
+  const [here, there] = [await one.open(), await two.open()];
+  await enter(here, own);
+  await enter(there, own);
+  await control(there, 'grok.voice').waitFor();
+  await control(here, 'grok.voice').selectOption('rex');
+  await field(here, 'grok.voice').getByText('Saved').waitFor();
+  await until(async () => (await control(there, 'grok.voice').inputValue()) === 'rex', 'not seen there');
+  // The last word counts, everywhere.
+  await control(there, 'grok.voice').selectOption('ara');
+  await until(async () => (await control(here, 'grok.voice').inputValue()) === 'ara', 'not seen here');
+  await here.getByRole('button', { name: 'Witty' }).click();
+  await until(async () => /quick-witted/.test(await control(there, 'grok.instructions').inputValue()), 'no text');
+  const linger = control(here, 'turn.linger_s');
+  await linger.fill('12');
+  await linger.dispatchEvent('change');
+  await field(here, 'turn.linger_s').getByText('Saved').waitFor();
+  // Refused: the reason stands beside it, and nothing changed.
+  const model = control(here, 'grok.model');
+  await model.fill('two words');
+  await field(here, 'grok.model').getByRole('button', { name: 'Save' }).click();
+  await field(here, 'grok.model').getByText(/grok\.model.*is not allowed/).waitFor();
+  assert.equal(await model.getAttribute('aria-invalid'), 'true');
+  await shot(here, 'settings-refused');
+  await axe(here, 'a refused setting');
+  await field(here, 'grok.model').getByRole('button', { name: 'Cancel' }).click();
+  assert.equal(await model.inputValue(), 'grok-voice-latest');
+  // What the command line says stands, and says so.
+  assert.ok(await control(here, 'turn.mode').isDisabled());
+  await field(here, 'turn.mode').getByText('--set turn.mode').waitFor();
+  await own.endDaemon();
+  await own.run();
+  await here.locator('.badge.live').waitFor();
+  await here.reload();
+  await control(here, 'grok.voice').waitFor();
+  assert.equal(await control(here, 'grok.voice').inputValue(), 'ara');
+  assert.equal(await control(here, 'turn.linger_s').inputValue(), '12');
+  await one.clean({ away: true });
+  await two.clean({ away: true });
+});
+
+test('the first set-up goes on where it was, ends, and can be run again', LIMIT, async (t) => {
+  const own = await Speaker.start({ key: null, wants: RIGHT });
+  t.after(() => own.end());
+  const { open, clean } = await visitor(browser, own, { viewport: PHONE });
+  const page = await open();
+  await pair(page, own);
+  for (const [at, name] of STEPS.entries()) {
+    await until(async () => (await title(page).textContent()) === name, `not at ${name}`);
+    // F22: a reload, and a power cut in the middle.
+    await page.reload();
+    await page.locator('.badge.live').waitFor();
+    await until(async () => (await title(page).textContent()) === name, `${name} is lost by a reload`);
+    if (at === 2) {
+      own.daemon.kill('SIGKILL');
+      await until(() => own.daemon.signalCode !== null, 'still there');
+      await own.run();
+      await page.locator('.badge.live').waitFor();
+      await until(async () => (await title(page).textContent()) === name, `${name} is lost by a power cut`);
+    }
+    const other = await visitor(browser, own);
+    if (at === 3) {
+      const theirs = await other.open();
+      await pair(theirs, own);
+      await until(async () => (await title(theirs).textContent()) === name, 'another browser begins anew');
+    }
+    await other.clean();
+    if (at === STEPS.length - 1) break;
+    await page.locator('.walk .primary').click();
+  }
+  await page.locator('.qr').waitFor();
+  await page.locator('.walk .primary').click();
+  await page.locator('.composer').waitFor();
+  await page.reload();
+  await page.locator('.badge.live').waitFor();
+  await page.locator('.composer').waitFor();
+  await page.goto(`${own.url}#/settings`);
+  await page.getByRole('button', { name: 'Run the set-up again' }).click();
+  await until(async () => (await title(page).textContent()) === STEPS[0], 'not begun again');
+  await page.getByRole('button', { name: 'Not now' }).click();
+  await page.locator('.composer').waitFor();
+  await clean({ away: true });
+});
+
+test('a key: code first, tried before it is taken, never seen again (A27)', LIMIT, async (t) => {
+  const own = await Speaker.start({ key: null, wants: RIGHT, sets: ['log.level=trace'] });
+  t.after(() => own.end());
+  const { open, clean, frames } = await visitor(browser, own);
+  const page = await open();
+  await enter(page, own);
+  await page.locator('.key').getByText('No key is set.').waitFor();
+  // Whoever has just paired at the device is there; after a restart that must be shown anew.
+  await page.locator('#api-key').waitFor();
+  await own.endDaemon();
+  await own.run();
+  await page.locator('.badge.live').waitFor();
+  await page.locator('#step-up').fill('000000');
+  await page.locator('.stepup .primary').click();
+  await page.locator('.stepup .fate').getByText(/No code is open/).waitFor();
+  await stepUp(page, own);
+  const box = page.locator('#api-key');
+  await box.fill(WRONG);
+  await page.getByRole('button', { name: 'Test and save' }).click();
+  await page.locator('.key .fate[data-state=error]').waitFor();
+  await shot(page, 'key-refused');
+  await page.locator('.key').getByText('No key is set.').waitFor();
+  await box.fill(RIGHT);
+  await page.getByRole('button', { name: 'Test and save' }).click();
+  await page.locator('.key').getByText(/ends in …4711/).waitFor();
+  await page.locator('.key').getByText(/Tested/).waitFor();
+  await page.locator('.panel:not([data-state=error])').waitFor();
+  const stored = join(own.folder, 'api_key');
+  assert.equal(statSync(stored).mode & 0o777, 0o600);
+  assert.equal(readFileSync(stored, 'utf8').trim(), RIGHT);
+  const shown = frames.map((frame) => frame.toString()).join('\n') + (await page.content());
+  const written = readdirSync(own.folder).filter((name) => name.endsWith('.json'));
+  const files = written.map((name) => readFileSync(join(own.folder, name), 'utf8')).join('\n');
+  for (const key of [RIGHT, WRONG]) {
+    assert.ok(!shown.includes(key) && !own.daemon.said.includes(key) && !files.includes(key), key);
+  }
+  await clean({ away: true });
+});
+
+test('paired clients: one more, another name, another role, out', LIMIT, async (t) => {
+  const own = await Speaker.start({ key: 'xai-a-key-for-this-page' });
+  t.after(() => own.end());
+  const owner = await visitor(browser, own);
+  const page = await owner.open();
+  await enter(page, own);
+  await own.endDaemon();
+  await own.run();
+  await page.locator('.badge.live').waitFor();
+  await page.getByRole('button', { name: 'Show a code' }).click();
+  const digits = page.locator('.digits');
+  await digits.waitFor();
+  await shot(page, 'invitation');
+  const guest = await visitor(browser, own, { viewport: PHONE });
+  const theirs = await guest.open();
+  await theirs.locator('#code').fill(await digits.textContent());
+  await theirs.locator('#name').fill('Guest <b>phone</b>');
+  await theirs.locator('.primary').click();
+  await theirs.locator('.badge.live').waitFor();
+  assert.equal(await theirs.locator('.nav a').count(), 4, 'a controller has no settings');
+  const row = page.locator('.client', { hasText: 'Guest <b>phone</b>' });
+  await row.getByText('connected').waitFor();
+  await digits.waitFor({ state: 'detached' });
+  await row.getByRole('button', { name: 'Rename' }).click();
+  await page.locator('.client input').fill('Kitchen');
+  await page.keyboard.press('Enter');
+  const kitchen = page.locator('.client', { hasText: 'Kitchen' });
+  await kitchen.locator('select').selectOption('admin');
+  await stepUp(page, own);
+  await theirs.locator('.nav a[href$=settings]').waitFor();
+  // The only admin cannot go; of two, one can.
+  await kitchen.getByRole('button', { name: 'Remove' }).click();
+  await kitchen.getByText('Remove Kitchen?').waitFor();
+  await axe(page, 'about to remove a client');
+  await shot(page, 'revoke');
+  await kitchen.locator('.danger').click();
+  await theirs.locator('#code').waitFor();
+  const mine = page.locator('.client', { hasText: 'this browser' });
+  await mine.getByRole('button', { name: 'Log out' }).click();
+  await mine.locator('.danger').click();
+  await mine.getByText(/only admin/).waitFor();
+  await guest.clean({ refused: 1 });
+  await owner.clean({ away: true });
+});
+
+test('a viewer who knows the address of the settings sees none', LIMIT, async () => {
+  const { open, clean } = await visitor(browser, speaker);
+  const page = await open();
+  await enter(page, speaker, 'settings', 'viewer');
+  await page.getByText('may watch only').waitFor();
+  assert.equal(await page.locator('.settings').count(), 0);
+  await clean();
+});
+
+test('settings and set-up: no fault of accessibility, nothing sideways, and a picture', { timeout: 180_000 }, async (t) => {
+  const own = await Speaker.start({ key: null });
+  t.after(() => own.end());
+  const { open, clean } = await visitor(browser, own, { reducedMotion: 'reduce' });
+  const page = await open();
+  const both = (name) => look(page, name);
+  const narrow = async (name) => {
+    for (const locale of ['Deutsch', 'Español', 'English']) {
+      await page.setViewportSize({ width: 320, height: 568 });
+      await page.evaluate((name) => localStorage.setItem('grok-speaker.language', name.slice(0, 2).toLowerCase()), locale);
+      await page.reload();
+      await page.locator('.badge.live').waitFor();
+      await page.locator('.settings h2').waitFor();
+      assert.ok((await sideways(page)) <= 0, `${name} ${locale}`);
+      await shot(page, `${name}-320-${locale.slice(0, 2).toLowerCase()}`);
+    }
+  };
+  await pair(page, own);
+  for (const [at, name] of STEPS.entries()) {
+    await until(async () => (await title(page).textContent()) === name, `not at ${name}`);
+    await each(page, `wizard-${at + 1}`, both);
+    if (at === 2) await narrow(`wizard-${at + 1}`);
+    await page.locator('.walk .primary').click();
+  }
+  await page.locator('.composer').waitFor();
+  await page.goto(`${own.url}#/settings`);
+  await page.locator('.clients').waitFor();
+  await each(page, 'settings', both);
+  await each(page, 'settings-lower', async (name) => {
+    await page.locator('.clients').evaluate((list) => list.scrollIntoView());
+    await shot(page, name);
+  });
+  await narrow('settings');
+  await clean();
+});
