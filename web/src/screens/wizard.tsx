@@ -134,15 +134,17 @@ export function Wizard() {
   const step = open();
   const at = STEPS.indexOf(step);
   const head = useRef<HTMLHeadingElement>(null);
-  const before = useRef(step);
+  const before = useRef<Step | null>(null);
   useEffect(() => {
     if (!live) return;
     void Promise.all([load(), loadProgress()]).catch(() => {});
   }, [live]);
   useEffect(() => {
-    if (before.current !== step) head.current?.focus();
+    // Where it goes on after a reload is no step that somebody took.
+    if (!progress.value) return;
+    if (before.current && before.current !== step) head.current?.focus();
     before.current = step;
-  }, [step]);
+  }, [step, progress.value !== null]);
   if (!progress.value) return <section class="page" />;
   const go = (to: number) => void saveProgress(STEPS[to] ?? 'done', false);
   const leave = async () => {
