@@ -43,6 +43,8 @@ pub const START_THRESHOLD: Duration = Duration::from_millis(120);
 /// Longest wait for the threshold when something is there: the rest of a reply may be shorter than
 /// the threshold and its end mark late.
 const START_WAIT: Duration = Duration::from_millis(250);
+/// No resampler holds sound for so long: after it, silence goes past it.
+const TAIL: Duration = Duration::from_millis(50);
 /// A change of volume: short enough to follow a finger, long enough not to click.
 const VOLUME_RAMP: Duration = Duration::from_millis(20);
 
@@ -182,7 +184,6 @@ impl Playout {
         self.now = Now { at: stamp.at, delay, written: self.written };
         self.heard = self.heard.max(self.written.saturating_sub(delay));
         self.listen();
-        out.fill(0.0);
         let channels = usize::from(self.card.channels);
         let run = self.card.mono.len() * channels;
         let mut xrun = stamp.xrun;
@@ -190,17 +191,12 @@ impl Playout {
         for piece in out.chunks_mut(run) {
             let frames = piece.len() / channels;
             if frames == 0 {
+                piece.fill(0.0);
                 break;
             }
             self.speech(frames);
-            self.mix(frames);
-            for (frame, sample) in piece.chunks_exact_mut(channels).zip(&self.card.mono) {
-                frame[0] = *sample;
-                if channels > 1 {
-                    frame[1] = *sample;
-                }
-            }
-            silent &= self.card.mono[..frames].iter().all(|s| *s == 0.0);
+            silent &= self.mix(frames);
+            self.card.deal(piece);
             self.tap(frames, xrun);
             xrun = false;
             self.written += frames as u64;
@@ -245,8 +241,27 @@ impl Playout {
         }
     }
 
+    /// Whether nothing comes and nothing is left in the resampler.
+    fn is_still(&self) -> bool {
+        self.flow == Flow::Idle
+            && self.fade.is_none()
+            && self.current.is_none()
+            && self.silent >= self.card.rate.frames(TAIL)
+            && self.source.heads.is_empty()
+    }
+
     /// Speech of `frames` frames into `mono`.
     fn speech(&mut self, frames: usize) {
+        if self.is_still() {
+            if self.fed > 0 {
+                self.card.resampler.reset();
+                self.card.pending.clear();
+                self.fed = 0;
+            }
+            self.base = self.written + frames as u64;
+            self.card.mono[..frames].fill(0.0);
+            return;
+        }
         let mut done = 0;
         while done < frames {
             let left = self.fade.map_or(usize::MAX, |(_, left)| left);

@@ -10,8 +10,8 @@ use std::time::Duration;
 const LEVEL: Duration = Duration::from_millis(50);
 
 impl Playout {
-    /// Speech and earcon to what is written.
-    pub(super) fn mix(&mut self, frames: usize) {
+    /// Speech and earcon to what is written. Returns whether that is silence.
+    pub(super) fn mix(&mut self, frames: usize) -> bool {
         let card = &mut self.card;
         if !card.mix_steady(frames) {
             for sample in &mut card.mono[..frames] {
@@ -23,8 +23,9 @@ impl Playout {
         let level = &self.source.shared.level;
         let share = (frames as f32 / (LEVEL.as_secs_f32() * card.rate.0 as f32)).min(1.0);
         let before = f32::from_bits(level.load(Ordering::Relaxed));
-        let now = before + (meter::power(&card.mono[..frames]) - before) * share;
-        level.store(now.to_bits(), Ordering::Relaxed);
+        let power = meter::power(&card.mono[..frames]);
+        level.store((before + (power - before) * share).to_bits(), Ordering::Relaxed);
+        power == 0.0
     }
 
     /// The reference: exactly what goes to the card, silence included.
