@@ -176,6 +176,11 @@ impl Playout {
         self.ring();
     }
 
+    /// Whether speech is being played: what comes next waits for nobody.
+    pub fn is_sounding(&self) -> bool {
+        self.flow == Flow::Playing
+    }
+
     /// One period for the card: fills `out` (interleaved; speech goes to the first two channels)
     /// with samples in [-1, 1]. Real-time: neither allocates nor waits. Channels beyond whole
     /// frames are left silent.
