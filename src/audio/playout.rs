@@ -17,18 +17,22 @@
 //!                         earcon -> volume -----+            +-> reference (mono)
 //! ```
 
+mod mix;
+mod rest;
+
+pub use rest::REST_AFTER;
+
 use super::feed::{Feed, Source, feed, is_older};
 use super::ledger::Ledger;
 use super::shape::Shape;
 use super::{Stamp, TimeAxis};
 use crate::base::event::{PlayoutFact, Tag};
 use crate::base::pcm::from_i16;
-use crate::base::ring::{Bell, Epoch, PeriodHead, PeriodWriter};
+use crate::base::ring::{Bell, Epoch, PeriodWriter};
 use crate::base::unit::{Gain, Moment, Rate};
 use crate::dsp::gain::{Ramp, samples};
-use crate::dsp::meter;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Fade of a flush: shorter clicks, longer is heard as a reply that will not stop.
@@ -39,14 +43,10 @@ pub const START_THRESHOLD: Duration = Duration::from_millis(120);
 /// Longest wait for the threshold when something is there: the rest of a reply may be shorter than
 /// the threshold and its end mark late.
 const START_WAIT: Duration = Duration::from_millis(250);
+/// No resampler holds sound for so long: after it, silence goes past it.
+const TAIL: Duration = Duration::from_millis(50);
 /// A change of volume: short enough to follow a finger, long enough not to click.
 const VOLUME_RAMP: Duration = Duration::from_millis(20);
-/// Time constant of the level meter.
-const LEVEL: Duration = Duration::from_millis(50);
-
-/// After so much silence the card may stand still: longer than any pause inside a conversation, in
-/// which a start would cost a few milliseconds.
-pub const REST_AFTER: Duration = Duration::from_secs(2);
 
 /// What playout is told once.
 #[derive(Debug, Clone, Copy)]
@@ -176,49 +176,9 @@ impl Playout {
         self.ring();
     }
 
-    /// Whether there was silence for so long that the card may stand still.
-    pub fn may_rest(&self) -> bool {
-        self.silent >= self.card.rate.frames(REST_AFTER)
-    }
-
-    /// The card stands still from now on: the silence that was queued in it counts as played. Ends
-    /// with [`Self::stirs`].
-    pub fn rest(&mut self) {
-        self.heard = self.written;
-        self.source.shared.level.store(0, Ordering::Relaxed);
-        self.source.shared.rests.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-    }
-
-    /// Called while the card stands still, after each ring of the bell that wakes it: answers a
-    /// flush at once, and says whether the card must run again.
-    pub fn stirs(&mut self) -> bool {
-        if is_older(self.epoch, self.wanted()) {
-            self.cut(self.written);
-            self.skip_older();
-            self.rang |= self.ledger.advance(self.heard, &mut self.source.facts);
-            self.ring();
-        }
-        let stirs = !self.source.heads.is_empty() || !self.source.earcons.is_empty();
-        if stirs {
-            self.silent = 0;
-            self.source.shared.rests.store(false, Ordering::Relaxed);
-        }
-        stirs
-    }
-
-    /// Called while there is no card, at least every 100 ms: a flush is answered at once, earcons
-    /// are forgotten, speech waits.
-    pub fn absent(&mut self) {
-        while self.source.earcons.pop().is_ok() {}
-        self.forsake();
-        let wanted = self.wanted();
-        if is_older(self.epoch, wanted) {
-            self.cut(self.written);
-            self.skip_older();
-            self.rang |= self.ledger.advance(u64::MAX, &mut self.source.facts);
-        }
-        self.ring();
+    /// Whether speech is being played: what comes next waits for nobody.
+    pub fn is_sounding(&self) -> bool {
+        self.flow == Flow::Playing
     }
 
     /// One period for the card: fills `out` (interleaved; speech goes to the first two channels)
@@ -229,7 +189,6 @@ impl Playout {
         self.now = Now { at: stamp.at, delay, written: self.written };
         self.heard = self.heard.max(self.written.saturating_sub(delay));
         self.listen();
-        out.fill(0.0);
         let channels = usize::from(self.card.channels);
         let run = self.card.mono.len() * channels;
         let mut xrun = stamp.xrun;
@@ -237,17 +196,12 @@ impl Playout {
         for piece in out.chunks_mut(run) {
             let frames = piece.len() / channels;
             if frames == 0 {
+                piece.fill(0.0);
                 break;
             }
             self.speech(frames);
-            self.mix(frames);
-            for (frame, sample) in piece.chunks_exact_mut(channels).zip(&self.card.mono) {
-                frame[0] = *sample;
-                if channels > 1 {
-                    frame[1] = *sample;
-                }
-            }
-            silent &= self.card.mono[..frames].iter().all(|s| *s == 0.0);
+            silent &= self.mix(frames);
+            self.card.deal(piece);
             self.tap(frames, xrun);
             xrun = false;
             self.written += frames as u64;
@@ -292,8 +246,27 @@ impl Playout {
         }
     }
 
+    /// Whether nothing comes and nothing is left in the resampler.
+    fn is_still(&self) -> bool {
+        self.flow == Flow::Idle
+            && self.fade.is_none()
+            && self.current.is_none()
+            && self.silent >= self.card.rate.frames(TAIL)
+            && self.source.heads.is_empty()
+    }
+
     /// Speech of `frames` frames into `mono`.
     fn speech(&mut self, frames: usize) {
+        if self.is_still() {
+            if self.fed > 0 {
+                self.card.resampler.reset();
+                self.card.pending.clear();
+                self.fed = 0;
+            }
+            self.base = self.written + frames as u64;
+            self.card.mono[..frames].fill(0.0);
+            return;
+        }
         let mut done = 0;
         while done < frames {
             let left = self.fade.map_or(usize::MAX, |(_, left)| left);
@@ -468,48 +441,5 @@ impl Playout {
         self.base = frame;
         self.fed = 0;
         self.ledger.cut(frame, self.epoch);
-    }
-
-    /// What was queued in a card that is gone was never heard.
-    fn forsake(&mut self) {
-        self.ledger.forsake(self.heard);
-        if self.fade.is_some() {
-            self.cut(self.written);
-        }
-        self.rang |= self.ledger.advance(u64::MAX, &mut self.source.facts);
-        self.card.pending.clear();
-        self.card.resampler.reset();
-        (self.base, self.fed) = (self.written, 0);
-    }
-
-    /// Speech and earcon to what is written.
-    fn mix(&mut self, frames: usize) {
-        let card = &mut self.card;
-        if !card.mix_steady(frames) {
-            for sample in &mut card.mono[..frames] {
-                let volume = card.volume.step();
-                let mixed = (*sample * card.duck.step() + card.chime.step()) * volume;
-                *sample = card.limiter.step(mixed);
-            }
-        }
-        let level = &self.source.shared.level;
-        let share = (frames as f32 / (LEVEL.as_secs_f32() * card.rate.0 as f32)).min(1.0);
-        let before = f32::from_bits(level.load(Ordering::Relaxed));
-        let now = before + (meter::power(&card.mono[..frames]) - before) * share;
-        level.store(now.to_bits(), Ordering::Relaxed);
-    }
-
-    /// The reference: exactly what goes to the card, silence included.
-    fn tap(&mut self, frames: usize, xrun: bool) {
-        let rate = self.card.rate;
-        let ahead = self.now.delay + (self.written - self.now.written);
-        let at = self.now.at + rate.span(ahead);
-        let count = u32::try_from(frames).unwrap_or(u32::MAX);
-        let (position, gap) = self.axis.place(at, count, rate, xrun);
-        let head =
-            PeriodHead { at, position, gap, frames: count, rate, channels: 1, stream: self.stream };
-        if !self.reference.push(head, &self.card.mono[..frames]) {
-            self.source.shared.dropped.fetch_add(1, Ordering::Relaxed);
-        }
     }
 }

@@ -119,6 +119,24 @@ fn a_reply_starts_at_once_sounds_whole_and_drains_to_the_sample() {
 }
 
 #[test]
+fn long_silence_goes_past_the_resampler_and_nobody_hears_it() {
+    for rate in [48_000, 24_000, 16_000, 96_000] {
+        let [short, long] = [4, 60].map(|quiet| {
+            let mut room = Room::new(rate, 2);
+            room.run(quiet);
+            room.feed.play(E0, Tag(3), &tone(4801));
+            room.feed.end(E0, Tag(3));
+            room.run(50);
+            assert_eq!(room.heard(3), 4801, "{rate}");
+            let Some(Fact::Started { at, .. }) = room.facts.first() else { panic!("{rate}") };
+            let begun = room.rate.span((quiet * room.period) as u64);
+            (room.sound.split_off(quiet * room.period), at.since(Moment::ZERO + begun))
+        });
+        assert!(short == long, "{rate}");
+    }
+}
+
+#[test]
 fn heard_is_written_less_the_delay_to_the_sample() {
     let mut room = Room::new(48_000, 2);
     room.run(4);

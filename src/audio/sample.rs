@@ -2,6 +2,8 @@
 //! container, so that 24 bits left-justified in 32 are divided by 2^31 and nothing is clipped on
 //! the way in. What is not a number becomes silence: one NaN would poison a canceller for ever.
 
+use crate::base::pcm::to_i16;
+
 /// How a card stores a sample. Little-endian, interleaved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
@@ -44,32 +46,40 @@ const FULL_32: f32 = 2_147_483_648.0;
 
 /// Reads as many samples as both slices hold; returns how many.
 pub fn read(layout: Layout, bytes: &[u8], out: &mut [f32]) -> usize {
-    let pieces = bytes.chunks_exact(layout.bytes());
-    let count = pieces.len().min(out.len());
-    for (b, o) in pieces.zip(out) {
-        *o = match layout {
-            Layout::S16 => f32::from(i16::from_le_bytes([b[0], b[1]])) / FULL_16,
-            Layout::S24In3 => wide([0, b[0], b[1], b[2]]),
-            // The top byte of a 24-in-32 sample is undefined: shift it out.
-            Layout::S24 => wide([0, b[0], b[1], b[2]]),
-            Layout::S32 => wide([b[0], b[1], b[2], b[3]]),
-            Layout::Float => finite(f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
-        };
+    // The choice outside, the loop inside: so it is done many samples at a time.
+    match layout {
+        Layout::S16 => each(bytes, out, |b| f32::from(i16::from_le_bytes(b)) / FULL_16),
+        // The top byte of a 24-in-32 sample is undefined: shift it out.
+        Layout::S24 => each(bytes, out, |[a, b, c, _]| wide([0, a, b, c])),
+        Layout::S24In3 => each(bytes, out, |[a, b, c]| wide([0, a, b, c])),
+        Layout::S32 => each(bytes, out, wide),
+        Layout::Float => each(bytes, out, |b| finite(f32::from_le_bytes(b))),
     }
-    count
+}
+
+fn each<const N: usize>(bytes: &[u8], out: &mut [f32], read: impl Fn([u8; N]) -> f32) -> usize {
+    let pieces = bytes.as_chunks::<N>().0;
+    out.iter_mut().zip(pieces).for_each(|(sample, piece)| *sample = read(*piece));
+    pieces.len().min(out.len())
 }
 
 /// Writes as many samples as both slices hold, rounded and clipped at full scale.
 pub fn write(layout: Layout, samples: &[f32], out: &mut [u8]) {
-    for (s, o) in samples.iter().zip(out.chunks_exact_mut(layout.bytes())) {
-        match layout {
-            Layout::S16 => o.copy_from_slice(&crate::base::pcm::to_i16(*s).to_le_bytes()),
-            Layout::S24In3 => o.copy_from_slice(&scaled(*s, 8).to_le_bytes()[..3]),
-            Layout::S24 => o.copy_from_slice(&scaled(*s, 8).to_le_bytes()),
-            Layout::S32 => o.copy_from_slice(&scaled(*s, 0).to_le_bytes()),
-            Layout::Float => o.copy_from_slice(&finite(*s).to_le_bytes()),
-        }
+    match layout {
+        Layout::S16 => put(samples, out, |s| to_i16(s).to_le_bytes()),
+        Layout::S24 => put(samples, out, |s| scaled(s, 8).to_le_bytes()),
+        Layout::S24In3 => put(samples, out, |s| {
+            let [a, b, c, _] = scaled(s, 8).to_le_bytes();
+            [a, b, c]
+        }),
+        Layout::S32 => put(samples, out, |s| scaled(s, 0).to_le_bytes()),
+        Layout::Float => put(samples, out, |s| finite(s).to_le_bytes()),
     }
+}
+
+fn put<const N: usize>(samples: &[f32], out: &mut [u8], write: impl Fn(f32) -> [u8; N]) {
+    let pieces = out.as_chunks_mut::<N>().0;
+    pieces.iter_mut().zip(samples).for_each(|(piece, sample)| *piece = write(*sample));
 }
 
 /// The sample, or silence where it is not a finite number.

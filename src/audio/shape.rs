@@ -63,4 +63,21 @@ impl Shape {
         mono.iter_mut().for_each(|sample| *sample = *sample * duck * volume);
         true
     }
+
+    /// The mono run to the first two channels of `out`; what else is in it becomes silent.
+    pub(super) fn deal(&self, out: &mut [f32]) {
+        match self.channels {
+            1 => out.iter_mut().zip(&self.mono).for_each(|(to, sample)| *to = *sample),
+            2 => {
+                let (frames, rest) = out.as_chunks_mut::<2>();
+                frames.iter_mut().zip(&self.mono).for_each(|(to, sample)| *to = [*sample; 2]);
+                rest.fill(0.0);
+            }
+            channels => {
+                out.fill(0.0);
+                let frames = out.chunks_exact_mut(usize::from(channels));
+                frames.zip(&self.mono).for_each(|(to, sample)| to[..2].fill(*sample));
+            }
+        }
+    }
 }

@@ -218,8 +218,12 @@ impl Line {
 
     /// Interleaved to mono, cleaned of what is not a number.
     fn fold(&mut self, side: Side, part: &[f32], mono: &mut Vec<f32>, replaced: &mut u64) {
-        if side == Side::Far && self.shape.channels == 1 && part.iter().all(|s| s.abs() <= WILD) {
+        // One channel, and every sample a sane one: there is nothing to choose and nothing to clean.
+        if self.shape.channels == 1 && part.iter().fold(true, |all, s| all & (s.abs() <= WILD)) {
             mono.extend_from_slice(part);
+            if let (Side::Near(_), Some(filter)) = (side, self.filters.first_mut()) {
+                filter.run(mono);
+            }
             return;
         }
         for frame in part.chunks_exact(usize::from(self.shape.channels)) {

@@ -35,8 +35,9 @@ pub struct Counts {
 }
 
 /// Runs until `pulse` says stop. `bell` is rung by capture, `done` wakes main: once in 20 ms of
-/// sound (in 100 ms at ease), and at once when the voice decision changes or a wake word was heard. Blocks that find
-/// `out` full are dropped and counted.
+/// sound (in 100 ms at ease), and at once when the voice decision changes or a wake word was heard.
+/// It is rung behind the last block that is there, so that main wakes once for what came together.
+/// Blocks that find `out` full are dropped and counted.
 #[expect(clippy::too_many_arguments, reason = "one for each end of the thread")]
 pub fn run(
     options: &Options,
@@ -101,26 +102,27 @@ impl Worker {
             self.chain.far(&head, &self.samples);
         }
         let Self { chain, near, out, lore, samples, voice, unrung, .. } = self;
+        let mut urgent = false;
         for _ in 0..near.waiting() {
             samples.clear();
             let Some(head) = near.pop(samples) else { break };
             let mut passed = 0;
             chain.near(&head, samples, &mut |block| {
                 passed += 1;
-                let urgent = block.voice != *voice || block.wake.is_some();
+                urgent |= block.voice != *voice || block.wake.is_some();
                 *voice = block.voice;
                 *unrung += 1;
                 if out.push(block).is_err() {
                     counts.dropped.fetch_add(1, Ordering::Relaxed);
                 }
-                if urgent || *unrung >= blocks {
-                    *unrung = 0;
-                    done.ring();
-                }
             });
             (0..passed).for_each(|_| lore.block(chain));
         }
         counts.clipped.store(chain.clipped(), Ordering::Relaxed);
+        if urgent || *unrung >= blocks {
+            *unrung = 0;
+            done.ring();
+        }
     }
 }
 
@@ -208,6 +210,13 @@ mod tests {
             rig.period(&[0.0; 480]);
         }
         assert_eq!(rig.done.0.load(Ordering::Relaxed), 22, "once in 100 ms at ease");
+        rig.blocks = BLOCKS_A_RING;
+        for _ in 0..5 {
+            rig.period(&[0.0; 480]);
+        }
+        rig.period(&[0.0; 1920]);
+        rig.period(&[0.0; 960]);
+        assert_eq!(rig.done.0.load(Ordering::Relaxed), 26, "once for what came together");
     }
 
     #[test]

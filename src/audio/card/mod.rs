@@ -29,15 +29,15 @@ use alsa::{Direction, Error, ValueOr};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Periods a second: 10 ms of capture is what a block of the front end needs, 5 ms of playout is
-/// what a short queue needs.
-const CAPTURE_PERIODS: u32 = 100;
+/// Periods a second: 20 ms of capture is what a message to the service carries, and shorter ones
+/// would be waited for there; 5 ms of playout is what a short queue needs.
+const CAPTURE_PERIODS: u32 = 50;
 const PLAYOUT_PERIODS: u32 = 200;
-/// Depth of the capture ring in periods: 80 ms of patience cost no latency.
+/// Depth of the capture ring in periods: 160 ms of patience cost no latency.
 const CAPTURE_DEPTH: Frames = 8;
 /// Depth of the playout ring in periods: room for the largest fill.
 const PLAYOUT_DEPTH: Frames = 16;
-/// Periods read at one go while nobody waits for each: 20 ms.
+/// Periods read at one go while nobody waits for each: 40 ms.
 const PERIODS_AT_EASE: usize = 2;
 /// Longest wait for the device before the pulse is looked at.
 const WAIT_MS: u32 = 50;
@@ -252,8 +252,9 @@ pub(super) fn run_capture(
     let card = open(device, Side::Capture)?;
     capture.shape(card.rate, card.channels);
     let channels = usize::from(card.channels);
-    let mut bytes = vec![0; card.period * channels * card.layout.bytes()];
-    let mut samples = vec![0.0; card.period * channels];
+    let most = card.period * PERIODS_AT_EASE * channels;
+    let mut bytes = vec![0; most * card.layout.bytes()];
+    let mut samples = vec![0.0; most];
     card.pcm.start().map_err(|e| card.lost(e))?;
     let (mut ready, mut xrun, mut moved) = (Some(ready), false, run.now());
     let mut wanted = card.period;
@@ -265,7 +266,7 @@ pub(super) fn run_capture(
             let _ = soften(&card, count);
             wanted = count;
         }
-        match read(&card, wanted, &mut bytes) {
+        match read(&card, wanted, &mut bytes[..wanted * channels * card.layout.bytes()]) {
             Ok(0) if run.now().since(moved) > STALL => return Err(card.stalled()),
             Ok(0) => {}
             Ok(frames) => {
@@ -295,18 +296,14 @@ pub(super) fn run_capture(
     Ok(())
 }
 
-/// Reads a period if one is there, else waits a little for `wanted` frames; 0 when there are none
-/// yet.
+/// Waits a little for `wanted` frames and reads them; 0 when they are not there yet.
 fn read(card: &Opened, wanted: usize, bytes: &mut [u8]) -> Result<usize, Error> {
-    let there = || card.pcm.avail_update().map(|frames| usize::try_from(frames).unwrap_or(0));
-    if there()? < card.period {
-        card.pcm.wait(Some(WAIT_MS))?;
-        let there = there()?;
-        if there < wanted {
-            // A plugin may be ready with less: the rest is there when it has been spoken.
-            std::thread::park_timeout(card.rate.span((wanted - there) as u64));
-            return Ok(0);
-        }
+    card.pcm.wait(Some(WAIT_MS))?;
+    let there = card.pcm.avail_update().map(|frames| usize::try_from(frames).unwrap_or(0))?;
+    if there < wanted {
+        // A plugin may be ready with less: the rest is there when it has been spoken.
+        std::thread::park_timeout(card.rate.span((wanted - there) as u64));
+        return Ok(0);
     }
     match card.pcm.io_bytes().readi(bytes) {
         Err(error) if error.errno() == EAGAIN => Ok(0),

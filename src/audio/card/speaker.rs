@@ -1,4 +1,8 @@
 //! The speaker: writes as little as needed, and stands still while there is nothing to play.
+//!
+//! While it is silent a period is written at a time, because the first sound of a reply waits behind
+//! what is queued. While it speaks two are: half the wake-ups, and the least that is ever queued is
+//! the same.
 
 use super::{EPIPE, Opened, STALL, WAIT_MS, open, soften};
 use crate::audio::drive::{Ready, Run};
@@ -16,6 +20,8 @@ use std::time::Duration;
 
 /// Longest sleep of a speaker at rest before the pulse and the card are looked at.
 const NAP: Duration = Duration::from_millis(50);
+/// Periods written at one go while something sounds (10 ms): a flush waits for no more than that.
+const SPEAKING: usize = 2;
 /// In the name of a sink that swallows what comes in the first moments after a start: it never
 /// rests.
 const SLOW_TO_START: &str = "hdmi";
@@ -44,7 +50,7 @@ pub(in crate::audio) fn run_playout(
 ) -> Result<(), CardError> {
     let card = open(device, Side::Playout)?;
     playout.shape(card.rate, card.channels);
-    let count = card.period * usize::from(card.channels);
+    let count = SPEAKING * card.period * usize::from(card.channels);
     let mut ready = Some(ready);
     let mut speaker = Speaker {
         samples: vec![0.0; count],
@@ -84,7 +90,7 @@ pub(in crate::audio) fn run_playout(
 }
 
 impl Speaker {
-    /// Writes one period if the queue is low, else waits until it is. Returns whether it wrote.
+    /// Writes a period or two if the queue is low, else waits until it is. Returns whether it wrote.
     fn turn(&mut self, run: &Run, playout: &mut Playout) -> Result<bool, Error> {
         let (free, delay) = self.queue()?;
         let queued = self.card.buffer.saturating_sub(free);
@@ -97,9 +103,13 @@ impl Speaker {
         }
         let delay = u32::try_from(delay.max(queued)).unwrap_or(u32::MAX);
         let stamp = Stamp { at: run.now(), delay, xrun: std::mem::take(&mut self.xrun) };
-        playout.fill(&mut self.samples, stamp);
-        sample::write(self.card.layout, &self.samples, &mut self.bytes);
-        self.card.pcm.io_bytes().writei(&self.bytes)?;
+        let periods = if playout.is_sounding() { SPEAKING } else { 1 };
+        let frames = (periods * self.card.period).min(free);
+        let count = frames * usize::from(self.card.channels);
+        let bytes = &mut self.bytes[..count * self.card.layout.bytes()];
+        playout.fill(&mut self.samples[..count], stamp);
+        sample::write(self.card.layout, &self.samples[..count], bytes);
+        self.card.pcm.io_bytes().writei(bytes)?;
         self.running = true;
         self.moved = run.now();
         Ok(true)

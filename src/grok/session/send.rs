@@ -100,8 +100,9 @@ impl Session {
     pub fn append(&mut self, now: Moment, samples: &[i16]) {
         self.last_append = Some(now);
         let mut bytes = std::mem::take(&mut self.sound);
-        bytes.clear();
-        bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+        bytes.resize(samples.len() * 2, 0);
+        let pairs = bytes.as_chunks_mut::<2>().0;
+        pairs.iter_mut().zip(samples).for_each(|(pair, sample)| *pair = sample.to_le_bytes());
         match self.options.transport {
             Transport::Json => {
                 if self.is_ready() {
