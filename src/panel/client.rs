@@ -94,7 +94,7 @@ pub(super) struct Client {
     pub(super) listening: bool,
     /// It sees the messages of the wire.
     pub(super) inspecting: bool,
-    /// Nobody on the network reads along.
+    /// Secrets may be asked for on its connection.
     pub(super) private: bool,
     /// Errands under way.
     errands: usize,

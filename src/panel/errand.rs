@@ -105,7 +105,8 @@ pub struct Asker {
     pub session: TokenHash,
     /// What it may do.
     pub role: Role,
-    /// Nobody on the network reads along.
+    /// Secrets may be asked for on the connection: it is encrypted, stays on this machine, or the
+    /// owner trusts the network.
     pub secure: bool,
 }
 

@@ -142,7 +142,7 @@ impl Hub {
         self.listen(&socket, id);
         let sid = socket.id.to_string();
         let peer = socket.req_parts().extensions.get::<Arc<Peer>>().cloned();
-        let private = peer.as_ref().is_some_and(|peer| peer.is_private());
+        let private = peer.as_ref().is_some_and(|peer| peer.may_carry_secrets());
         let link = state.links.entry(sid.clone()).or_insert(Link {
             session: visitor.session,
             opened: now,

@@ -59,11 +59,6 @@ impl Peer {
         self.blocked.load(Ordering::Relaxed)
     }
 
-    /// Whether nobody on the network can read along: it does not leave this machine.
-    pub(super) fn is_private(&self) -> bool {
-        self.remote.ip().to_canonical().is_loopback()
-    }
-
     /// Makes every further read and write fail at once.
     pub(super) fn cut(&self) {
         self.cut.store(true, Ordering::Relaxed);
