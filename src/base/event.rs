@@ -219,16 +219,33 @@ pub enum Side {
     Playout,
 }
 
-/// Who can be heard over the speaker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Who can be heard over the speaker; more is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Duplex {
-    /// A person who talks.
-    Full,
-    /// A wake word.
-    Wake,
     /// Nobody.
     Half,
+    /// A wake word.
+    Wake,
+    /// A person who talks.
+    Full,
+}
+
+impl Duplex {
+    /// Echo attenuation that lets a person talk over the speaker: with less, a detector takes what is
+    /// left of the echo for a person at times.
+    pub const FULL: Db = Db(15.0);
+    /// And that lets a wake word: with less it would drown.
+    pub const WAKE: Db = Db(8.0);
+
+    /// What so much echo attenuation allows.
+    pub fn of(erle: Db) -> Self {
+        match erle {
+            erle if erle >= Self::FULL => Self::Full,
+            erle if erle >= Self::WAKE => Self::Wake,
+            _ => Self::Half,
+        }
+    }
 }
 
 /// What goes wrong (and right again) around the conversation.

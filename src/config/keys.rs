@@ -224,7 +224,7 @@ pub const KEYS: &[Key] = &[
         "turn.barge_in",
         r#""auto""#,
         Kind::Word(&["auto", "speech", "wake", "off"]),
-        "What interrupts a reply: auto (as the echo allows), speech, wake, off (buttons only).",
+        "What interrupts a reply: auto (as `check --sound` and the echo allow), speech, wake, off (buttons only).",
     ),
     key(
         "turn.linger_s",

@@ -2,21 +2,17 @@
 //!
 //! A measurement of the cards says what is to be expected, so it holds from the first reply on. What the
 //! canceller reaches while the speaker is heard in the room is better evidence: after ten seconds of it, it
-//! decides, downwards and upwards. Below 15 dB the detector takes what is left of the echo for a person at
-//! times, below 8 dB a wake word would drown in it.
+//! decides, downwards and upwards.
 
 use super::{BargeIn, Conversation, Output};
 use crate::base::event::{Duplex, Near, Voice};
 use crate::base::unit::Db;
 use crate::panel::event::Severity;
 
-/// Echo attenuation, in dB, that lets a person talk over the speaker, and that lets a wake word.
-const FULL: f32 = 15.0;
-const WAKE: f32 = 8.0;
-/// So much more than that, in dB, lets them again.
+/// So much more attenuation than what allows something, in dB, allows it again.
 const BACK: f32 = 2.0;
 /// Blocks of heard echo that are evidence: 10 s, three replies or so; a filter that begins with nothing
-/// needs two.
+/// needs two seconds.
 const EVIDENCE: u32 = 1_000;
 /// The far end above this level is heard in the room, if it ever is.
 const LOUD: f32 = -45.0;
@@ -81,15 +77,8 @@ impl Reach {
     }
 
     fn judge(&self) -> Duplex {
-        let lack = |bar: f32, had: bool| self.erle < if had { bar } else { bar + BACK };
-        let now = self.now();
-        if !lack(FULL, now == Duplex::Full) {
-            Duplex::Full
-        } else if !lack(WAKE, now != Duplex::Half) {
-            Duplex::Wake
-        } else {
-            Duplex::Half
-        }
+        let surely = Duplex::of(Db(self.erle - BACK));
+        Duplex::of(Db(self.erle)).min(self.now().max(surely))
     }
 }
 
@@ -175,6 +164,8 @@ mod tests {
         assert_eq!(reply(&mut reach, 5000, -40.0, 15.5), Duplex::Full);
         assert_eq!(reply(&mut reach, 5000, -40.0, 14.0), Duplex::Wake);
         assert_eq!(reply(&mut reach, 5000, -40.0, 7.0), Duplex::Half);
+        assert_eq!(reply(&mut reach, 5000, -40.0, 9.0), Duplex::Half);
+        assert_eq!(reply(&mut reach, 20_000, -40.0, 30.0), Duplex::Full);
     }
 
     #[test]

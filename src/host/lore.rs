@@ -2,7 +2,7 @@
 //! has learned. A file each in the state directory, named after both cards, so that what was measured
 //! with others never counts.
 
-use super::store::{Keeper, Store};
+use super::store::{Error, Keeper, Store};
 use crate::audio::{Device, Options, drive};
 use crate::base::event::{Duplex, Fault, Side};
 use crate::base::unit::Db;
@@ -13,6 +13,9 @@ use crate::speech::lore::Keep;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// No measurement says a longer one.
+const DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// A microphone and a speaker by names that stay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +70,7 @@ impl Pair {
         store: &Store,
         calibration: &Calibration,
         path: &EchoPath,
-    ) -> Result<(), super::store::Error> {
+    ) -> Result<(), Error> {
         store.save(&self.file("sound", "json"), calibration)?;
         store.save_as(&self.file("echo", "path"), path, bytes)
     }
@@ -86,6 +89,12 @@ impl Pair {
 
 fn bytes(path: &EchoPath) -> serde_json::Result<Vec<u8>> {
     Ok(path.to_bytes())
+}
+
+/// Where the canceller may begin to look; `None` where no echo can be.
+fn delay(calibration: &Calibration) -> Option<Duration> {
+    let delay = Duration::try_from_secs_f64(calibration.measured.delay_ms / 1e3).ok()?;
+    (delay <= DELAY_MAX).then_some(delay)
 }
 
 /// Hands the front end what is known and keeps what it learns.
@@ -108,9 +117,7 @@ impl Archive {
         };
         let mut faults = Vec::new();
         let (calibration, path) = pair.load(store, &mut faults);
-        let delay = calibration.as_ref().map(|c| c.measured.delay_ms / 1e3);
-        // One that cannot be is no delay.
-        let delay = delay.and_then(|s| Duration::try_from_secs_f64(s).ok());
+        let delay = calibration.as_ref().and_then(delay);
         keep.tell(Known { delay, path });
         let duplex = calibration.as_ref().and_then(Calibration::duplex);
         if let Some(duplex) = duplex {
@@ -129,5 +136,69 @@ impl Archive {
         {
             keeper.keep(path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::store::tests::Scratch;
+    use crate::speech::calibration::State;
+
+    fn pair(input: &str) -> Pair {
+        Pair { input: input.into(), output: "a speaker".into() }
+    }
+
+    fn calibration(pair: &Pair, delay_ms: f64) -> Calibration {
+        let measured = Measured {
+            delay_ms,
+            echo_db: -20.0,
+            played_dbfs: -29.0,
+            noise_dbfs: -60.0,
+            clear_db: 40.0,
+            bent_db: -40.0,
+            clipped: 0,
+            channels: vec![State::Alive],
+        };
+        Calibration { pair: pair.clone(), volume: Db(-20.0), measured }
+    }
+
+    #[test]
+    fn each_pair_of_cards_has_files_of_its_own() {
+        let scratch = Scratch::new("lore");
+        let store = Store::open(&scratch.0);
+        let [one, other] = ["one", "other"].map(pair);
+        let mut path = EchoPath { first: 3, ..EchoPath::SILENT };
+        path.taps[7] = 0.5;
+        one.save(&store, &calibration(&one, 40.0), &path).unwrap();
+        let mut faults = Vec::new();
+        let (found, kept) = one.load(&store, &mut faults);
+        assert_eq!(found.unwrap().duplex(), Some(Duplex::Full));
+        assert_eq!(kept, Some(path));
+        assert_eq!(other.load(&store, &mut faults), (None, None));
+        // A file that was copied from another pair says so itself.
+        let copied = calibration(&one, 40.0);
+        other.save(&store, &copied, &path).unwrap();
+        assert_eq!(other.load(&store, &mut faults).0, None);
+        assert!(faults.is_empty(), "{faults:?}");
+    }
+
+    #[test]
+    fn a_delay_that_cannot_be_is_none() {
+        let scratch = Scratch::new("lore-delay");
+        let store = Store::open(&scratch.0);
+        for delay_ms in [-5.0, 1e4, 1e300] {
+            let one = pair("one");
+            one.save(&store, &calibration(&one, delay_ms), &EchoPath::SILENT).unwrap();
+            let (found, _) = one.load(&store, &mut Vec::new());
+            assert_eq!(delay(&found.unwrap()), None);
+        }
+    }
+
+    #[test]
+    fn files_are_no_pair_of_cards() {
+        let options = Options { output: Device::File("x.wav".into()), ..Options::default() };
+        assert_eq!(Pair::of(&options), None);
+        assert_eq!(Pair::of(&Options { input: Device::Null, ..Options::default() }), None);
     }
 }

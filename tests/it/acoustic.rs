@@ -56,7 +56,7 @@ fn recorded(sound: &[f32]) -> Recording {
 
 #[test]
 fn a_sweep_foretells_what_the_canceller_reaches() {
-    // What `make acoustic` reaches with each: 40, 35, 27 and 17 dB.
+    // What the canceller reaches with each in these rooms: 42, 37, 27 and 17 dB.
     for (speaker, bent) in [
         (Speaker::Ideal, -100.0..-50.0),
         (Speaker::Mild, -40.0..-24.0),
