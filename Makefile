@@ -2,7 +2,7 @@
 CARGO := .ci/cargo
 TARGET ?= aarch64-unknown-linux-gnu
 
-.PHONY: help demo test check deny golden bench acoustic prompts speech web web-test clients conformance cross cross-container device-test ci
+.PHONY: help demo test check deny golden bench bench-panel acoustic prompts speech web web-test clients conformance cross cross-container device-test ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ bench: ## latency and work on the software card, beside the card alone and a pla
 	-$(MAKE) --no-print-directory $(BRIDGE)/node_modules
 	$(CARGO) bench --locked --bench card
 	$(CARGO) bench --locked --bench count
+
+bench-panel: ## 50 and 200 panels: their work beside a bare WebSocket server, and whether the microphone notices
+	.ci/setup build
+	$(CARGO) bench --locked --bench panel
 
 BRIDGE := tests/bench/card/bridge
 $(BRIDGE)/node_modules: $(BRIDGE)/package-lock.json

@@ -38,6 +38,7 @@ const LIMITS: Limits = Limits {
 /// misses what comes in the same piece.
 const APART: Duration = Duration::from_millis(20);
 
+#[expect(clippy::disallowed_methods, reason = "how a connection ends is the suites' business")]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     let (layer, io) = socket_io(&LIMITS).build_layer();
@@ -53,7 +54,6 @@ async fn main() -> std::io::Result<()> {
         tcp.set_nodelay(true)?;
         let service = TowerToHyperService::new(house.clone());
         let served = http().serve_connection(TokioIo::new(tcp), service).with_upgrades();
-        // How a connection ends is the suites' business.
         tokio::spawn(async { served.await.ok() });
     }
 }
