@@ -1,4 +1,4 @@
-//! Capture to wire: the bytes of a card, 48 kHz mono 16 bit in periods of 10 ms.
+//! Capture to wire: the bytes of a card, 48 kHz mono 16 bit in periods of 20 ms.
 
 use crate::counted;
 use crate::main_thread::{DOWN, MainThread};
@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const RATE: Rate = Rate(48_000);
-const PERIOD: usize = 480;
-const SPAN: Duration = Duration::from_millis(10);
+const PERIOD: usize = 960;
+const SPAN: Duration = Duration::from_millis(20);
 
 /// What happens while the speech thread waits: a period comes, and main takes the blocks.
 struct Rest<'a>(RefCell<Others<'a>>);
@@ -78,7 +78,7 @@ pub(crate) fn to_the_wire(seconds: u32) {
         main: MainThread::new(feed),
         card: card.take(PERIOD).flat_map(i16::to_le_bytes).collect(),
         samples: vec![0.0; PERIOD],
-        left: seconds * 100,
+        left: seconds * 50,
         pulse: &pulse,
     }));
     let (speech, counts) = (speech::Options::default(), Counts::default());

@@ -1,5 +1,5 @@
-//! Wire to card: deltas of half a second of speech, and a card of 48 kHz stereo 16 bit with periods
-//! of 5 ms. The reference is counted too, until the front end has it.
+//! Wire to card: deltas of half a second of speech, and a card of 48 kHz stereo 16 bit that is given
+//! 10 ms at a time, 5 while nothing is said. The reference is counted too, until the front end has it.
 
 use crate::counted;
 use crate::main_thread::{DOWN, MainThread};
@@ -14,14 +14,14 @@ use grok_speaker::speech::{self, chain::Chain};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 const RATE: Rate = Rate(48_000);
 const CHANNELS: usize = 2;
-const PERIOD: usize = 240;
-const SPAN: Duration = Duration::from_millis(5);
-/// Periods in half a second.
-const HALF: usize = 100;
+/// Frames that are written at a time.
+const SPEAKING: usize = 480;
+const SILENT: usize = 240;
+/// Frames in half a second.
+const HALF: usize = 24_000;
 
 /// Whether main was rung for.
 #[derive(Default)]
@@ -46,7 +46,8 @@ struct Speaker {
 }
 
 impl Speaker {
-    fn new() -> (Self, MainThread) {
+    /// That is given so many frames at a time.
+    fn new(period: usize) -> (Self, MainThread) {
         let (writer, reference) = periods(512, 131_072);
         let bell = Arc::<Rung>::default();
         let options = PlayoutOptions { rate: DOWN, gain: Gain::UNITY };
@@ -58,17 +59,18 @@ impl Speaker {
             bell,
             reference,
             chain: Chain::new(&speech::Options::default()),
-            samples: vec![0.0; PERIOD * CHANNELS],
+            samples: vec![0.0; period * CHANNELS],
             far: Vec::with_capacity(65_536),
-            card: vec![0; PERIOD * CHANNELS * 2],
+            card: vec![0; period * CHANNELS * 2],
             loud: 0,
         };
         (speaker, main)
     }
 
     fn half_a_second(&mut self, main: &mut MainThread) {
-        for _ in 0..HALF {
-            main.pass(SPAN);
+        let period = self.samples.len() / CHANNELS;
+        for _ in 0..HALF / period {
+            main.pass(RATE.span(period as u64));
             let stamp = Stamp { at: main.now(), delay: 480, xrun: false };
             self.playout.fill(&mut self.samples, stamp);
             write(Layout::S16, &self.samples, &mut self.card);
@@ -108,7 +110,7 @@ pub(crate) fn delta(number: u32) -> Value {
 }
 
 pub(crate) fn from_the_wire(seconds: u32) {
-    let (mut speaker, mut main) = Speaker::new();
+    let (mut speaker, mut main) = Speaker::new(SPEAKING);
     let response = "c4e1a7d2-3b58-4c96-8f0d-2e7b9a5c1d30";
     main.say(&json!({"type": "response.created", "response": {"id": response}}));
     let messages: Vec<Vec<u8>> = (0..seconds * 2).map(|i| main.encrypt(&delta(i))).collect();
@@ -119,11 +121,15 @@ pub(crate) fn from_the_wire(seconds: u32) {
         }
     });
     assert_eq!(main.played, (seconds * DOWN.0) as usize);
-    assert!(speaker.loud >= messages.len() * HALF - 2, "{} periods were loud", speaker.loud);
+    assert!(
+        speaker.loud >= messages.len() * HALF / SPEAKING - 2,
+        "{} periods were loud",
+        speaker.loud
+    );
 }
 
 pub(crate) fn of_nothing(seconds: u32) {
-    let (mut speaker, mut main) = Speaker::new();
+    let (mut speaker, mut main) = Speaker::new(SILENT);
     counted(&mut || {
         for _ in 0..seconds * 2 {
             speaker.half_a_second(&mut main);
