@@ -10,6 +10,9 @@ pub trait EchoCanceller: Send {
     /// Returns the echo attenuation reached so far.
     fn process(&mut self, near: &mut Block, far: &Block) -> Db;
 
+    /// The echo comes another way from now on: another microphone is heard.
+    fn moved(&mut self);
+
     /// By how much the echo falls behind its reference, as a part of time: whoever hands over the
     /// reference reads it so much slower.
     fn drift(&self) -> f64;
@@ -29,6 +32,8 @@ impl EchoCanceller for NullCanceller {
     fn process(&mut self, _near: &mut Block, _far: &Block) -> Db {
         Db(0.0)
     }
+
+    fn moved(&mut self) {}
 
     fn drift(&self) -> f64 {
         0.0

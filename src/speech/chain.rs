@@ -143,9 +143,13 @@ mod tests {
         }
     }
 
-    /// Without the canceller, whose delay is of no matter here.
+    /// Without canceller and noise suppression, whose delay is of no matter here.
     fn plain() -> Options {
-        Options { echo_cancellation: Level::Off, ..Options::default() }
+        Options {
+            echo_cancellation: Level::Off,
+            noise_suppression: Level::Off,
+            ..Options::default()
+        }
     }
 
     fn tone(rate: u32, from: usize, count: usize) -> Vec<f32> {
