@@ -50,7 +50,8 @@ struct Shape {
 struct Line {
     shape: Shape,
     filters: Vec<HighPass>,
-    picker: Picker,
+    /// Of the near end.
+    picker: Option<Picker>,
     resampler: Resampler,
     /// Frames into and samples out of the resampler since the beginning.
     taken: u64,
@@ -80,6 +81,8 @@ impl std::fmt::Debug for Intake {
 pub enum Piece<'a> {
     /// Nothing before this belongs to the same time axis.
     Restart,
+    /// What comes now is heard by another channel.
+    Moved,
     /// Sound at 16 kHz.
     Sound {
         /// When its first sample was at the converter.
@@ -139,11 +142,20 @@ impl Intake {
         }
         for part in samples.chunks(piece * usize::from(shape.channels)) {
             self.mono.clear();
-            line.fold(self.side, part, &mut self.mono, &mut self.replaced);
+            line.fold(part, &mut self.mono, &mut self.replaced);
+            if line.picker.as_mut().is_some_and(Picker::moved) {
+                each(Piece::Moved);
+            }
             line.pass(at, &self.mono, &mut self.out, each);
             at += count_us(self.mono.len(), us);
         }
         line.next_us = Some(start + count_us(frames, us));
+    }
+
+    /// Whether the speaker plays: what is heard then says nothing about channels.
+    pub fn hold(&mut self, held: bool) {
+        let picker = self.line.as_mut().and_then(|line| line.picker.as_mut());
+        picker.into_iter().for_each(|picker| picker.hold(held));
     }
 
     /// How much later than its input the sound comes out; zero before the first period.
@@ -163,13 +175,12 @@ impl Intake {
 
     fn open(&mut self, shape: Shape) {
         let piece = piece(shape.rate);
-        let channel = match self.side {
-            Side::Near(channel) => channel,
-            Side::Far => Channel::Mix,
-        };
-        let filters = match self.side {
-            Side::Near(_) => usize::from(shape.channels).min(CHANNELS),
-            Side::Far => 0,
+        let (picker, filters) = match self.side {
+            Side::Near(channel) => (
+                Some(Picker::new(channel, shape.channels, shape.rate)),
+                usize::from(shape.channels).min(CHANNELS),
+            ),
+            Side::Far => (None, 0),
         };
         let resampler = Resampler::new(shape.rate, BLOCK_RATE, piece);
         self.mono.clear();
@@ -179,7 +190,7 @@ impl Intake {
         self.line = Some(Line {
             shape,
             filters: vec![HighPass::new(shape.rate); filters],
-            picker: Picker::new(channel, shape.channels, shape.rate),
+            picker,
             resampler,
             taken: 0,
             given: 0,
@@ -196,8 +207,9 @@ impl Line {
     }
 
     /// Interleaved to mono, cleaned of what is not a number.
-    fn fold(&mut self, side: Side, part: &[f32], mono: &mut Vec<f32>, replaced: &mut u64) {
-        if side == Side::Far && self.shape.channels == 1 && part.iter().all(|s| s.abs() <= WILD) {
+    fn fold(&mut self, part: &[f32], mono: &mut Vec<f32>, replaced: &mut u64) {
+        if self.picker.is_none() && self.shape.channels == 1 && part.iter().all(|s| s.abs() <= WILD)
+        {
             mono.extend_from_slice(part);
             return;
         }
@@ -211,12 +223,14 @@ impl Line {
                     *replaced += 1;
                 }
             }
-            if matches!(side, Side::Near(_)) {
-                for (x, filter) in clean.iter_mut().zip(&mut self.filters) {
-                    *x = filter.step(*x);
-                }
+            for (x, filter) in clean.iter_mut().zip(&mut self.filters) {
+                *x = filter.step(*x);
             }
-            mono.push(self.picker.pick(&clean[..count]));
+            let clean = &clean[..count];
+            mono.push(match &mut self.picker {
+                Some(picker) => picker.pick(clean),
+                None => clean.iter().sum::<f32>() / count as f32,
+            });
         }
     }
 
