@@ -3,8 +3,8 @@
 use grok_speaker::base::pcm::{BLOCK, from_i16};
 use grok_speaker::base::unit::Rate;
 use grok_speaker::dsp::resample::Resampler;
-use grok_speaker::speech::Options;
 use grok_speaker::speech::offline::{Line, Sound, run};
+use grok_speaker::speech::{Level, Options};
 use grok_speaker_sim::room::{Scene, Speaker, play};
 use grok_speaker_sim::score::{Score, score};
 use std::path::Path;
@@ -47,7 +47,7 @@ pub(crate) fn scene(entry: &toml::Value) -> Scene {
 }
 
 /// A number, written as a whole one or not.
-fn number(value: &toml::Value) -> f64 {
+pub(crate) fn number(value: &toml::Value) -> f64 {
     value.as_float().or(value.as_integer().map(|n| n as f64)).expect("a number")
 }
 
@@ -74,8 +74,8 @@ pub(crate) fn missed(score: &Score, all: &toml::Value, entry: &toml::Value) -> V
 
 /// The two voices, without their long pauses.
 pub(crate) struct Voices {
-    far: Vec<f32>,
-    near: Vec<f32>,
+    pub(crate) far: Vec<f32>,
+    pub(crate) near: Vec<f32>,
 }
 
 impl Voices {
@@ -109,14 +109,14 @@ fn wav(name: &str) -> Vec<f32> {
 }
 
 /// Plays a scene, runs the front end over it and scores what comes out. With `hint`, the delay is
-/// told as a driver would.
+/// told as a driver would. Without gain control, which would move the levels that are compared.
 pub(crate) fn trial(scene: &Scene, seed: u64, voices: &Voices, hint: bool) -> Score {
     let sounds = play(scene, seed, &voices.far, &voices.near);
     let sound = |samples| Sound { samples, rate: Rate(16_000), channels: 1 };
     let hint = hint.then(|| Duration::from_secs_f64(((scene.delay_ms - 10.0).max(0.0)) / 1e3));
     let (mut out, mut edges) = (Vec::new(), Vec::new());
     let end = run(
-        &Options::default(),
+        &Options { gain_control: Level::Off, ..Options::default() },
         sound(&sounds.mic),
         Some(sound(&sounds.far)),
         hint,
