@@ -185,6 +185,12 @@ pub const KEYS: &[Key] = &[
         "Channel of the microphone: auto, mix, or a number from 0.",
     ),
     key(
+        "audio.input_gain_db",
+        "0",
+        Kind::Number(-20.0, 40.0),
+        "What the microphone's sound is raised by, in dB; a board with faint microphones sets it.",
+    ),
+    key(
         "audio.volume",
         "60",
         Kind::Integer(0, 100),

@@ -4,7 +4,7 @@ use super::keys::{self, Value};
 use super::layer::{self, Layer, Merged};
 use super::{Config, Panel, Problem, Socket, Sources, Wake};
 use crate::audio::{self, Backend, Device};
-use crate::base::unit::{Rate, Volume};
+use crate::base::unit::{Db, Rate, Volume};
 use crate::board::profile::{Buttons, Lamp, Leds, Profile};
 use crate::conversation::{BargeIn, Gate, Mode, Policy, Settings};
 use crate::grok::session::{self, Transport};
@@ -129,6 +129,7 @@ fn speech(merged: &Merged) -> speech::Options {
             Some(Value::Text(t)) if t == "mix" => Channel::Mix,
             _ => Channel::Auto,
         },
+        input_gain: Db(merged.number("audio.input_gain_db") as f32),
         echo_cancellation: level("speech.echo_cancellation"),
         noise_suppression: level("speech.noise_suppression"),
         gain_control: level("speech.gain_control"),

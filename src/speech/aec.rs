@@ -5,15 +5,21 @@ use crate::base::pcm::Block;
 use crate::base::unit::Db;
 use std::time::Duration;
 
-/// Removes from the microphone what the speaker plays.
+/// Removes from the microphone what the speaker plays. What has a body here is for one that knows no
+/// room.
 pub trait EchoCanceller: Send {
     /// Cleans `near` in place; `far` is the reference of the same 10 ms. Allocates nothing.
     /// Returns the echo attenuation reached so far.
     fn process(&mut self, near: &mut Block, far: &Block) -> Db;
 
+    /// The echo comes another way from now on: another microphone is heard.
+    fn moved(&mut self) {}
+
     /// By how much the echo falls behind its reference, as a part of time: whoever hands over the
     /// reference reads it so much slower.
-    fn drift(&self) -> f64;
+    fn drift(&self) -> f64 {
+        0.0
+    }
 
     /// How much later than its input the cleaned sound comes out.
     fn delay(&self) -> Duration;
@@ -23,14 +29,16 @@ pub trait EchoCanceller: Send {
     fn reset(&mut self);
 
     /// Says how many blocks late the echo is expected, for a beginning without a known path.
-    fn expect(&mut self, blocks: usize);
+    fn expect(&mut self, _blocks: usize) {}
 
     /// Says how the room answered before. Taken for true only if the first sounds confirm it.
-    fn know(&mut self, path: &EchoPath);
+    fn know(&mut self, _path: &EchoPath) {}
 
     /// How the room answers, if that is worth keeping. Not in every block: it costs as much as a
     /// third of one. Allocates nothing.
-    fn path(&mut self) -> Option<&EchoPath>;
+    fn path(&mut self) -> Option<&EchoPath> {
+        None
+    }
 }
 
 /// Cancels nothing.
@@ -42,21 +50,9 @@ impl EchoCanceller for NullCanceller {
         Db(0.0)
     }
 
-    fn drift(&self) -> f64 {
-        0.0
-    }
-
     fn delay(&self) -> Duration {
         Duration::ZERO
     }
 
     fn reset(&mut self) {}
-
-    fn expect(&mut self, _blocks: usize) {}
-
-    fn know(&mut self, _path: &EchoPath) {}
-
-    fn path(&mut self) -> Option<&EchoPath> {
-        None
-    }
 }

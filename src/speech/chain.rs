@@ -57,6 +57,7 @@ impl Chain {
         let reference = &mut self.reference;
         self.far.period(head, samples, &mut |piece| match piece {
             Piece::Restart => reference.restart(),
+            Piece::Moved => {}
             Piece::Sound { at, samples } => reference.push(at, samples),
         });
     }
@@ -65,11 +66,13 @@ impl Chain {
     /// a stream begins.
     pub fn near(&mut self, head: &PeriodHead, samples: &[f32], each: &mut dyn FnMut(Near)) {
         let Self { near, stage, reference, .. } = self;
+        near.hold(stage.front.playing());
         near.period(head, samples, &mut |piece| match piece {
             Piece::Restart => {
                 stage.restart();
                 reference.realign();
             }
+            Piece::Moved => stage.front.moved(),
             Piece::Sound { at, samples } => stage.sound(at, samples, reference, each),
         });
     }
@@ -160,9 +163,13 @@ mod tests {
         }
     }
 
-    /// Without the canceller, whose delay is of no matter here.
+    /// Without canceller and noise suppression, whose delay is of no matter here.
     fn plain() -> Options {
-        Options { echo_cancellation: Level::Off, ..Options::default() }
+        Options {
+            echo_cancellation: Level::Off,
+            noise_suppression: Level::Off,
+            ..Options::default()
+        }
     }
 
     fn tone(rate: u32, from: usize, count: usize) -> Vec<f32> {
@@ -333,6 +340,21 @@ mod tests {
                 _ => {}
             }
         }
+    }
+
+    #[test]
+    fn a_microphone_that_falls_silent_is_left() {
+        let mut chain = Chain::new(&plain());
+        let blocks = run(&mut chain, 200, |k| {
+            let sound = tone(48_000, k * 480, 480);
+            let other = |x: f32| if k < 100 { [x, 0.5 * x] } else { [0.0, 0.5 * x] };
+            (
+                head(1_000_000 + k as u64 * 10_000, 480, 48_000, 2),
+                sound.into_iter().flat_map(other).collect(),
+            )
+        });
+        assert!((blocks[90].mic.0 + 9.03).abs() < 0.2, "{}", blocks[90].mic);
+        assert!((blocks[150].mic.0 + 15.05).abs() < 0.2, "{}", blocks[150].mic);
     }
 
     #[test]

@@ -53,7 +53,8 @@ struct Shape {
 struct Line {
     shape: Shape,
     filters: Vec<HighPass>,
-    picker: Picker,
+    /// Of the near end.
+    picker: Option<Picker>,
     resampler: Resampler,
     /// Frames into and samples out of the resampler since the beginning.
     taken: u64,
@@ -84,6 +85,8 @@ impl std::fmt::Debug for Intake {
 pub enum Piece<'a> {
     /// Nothing before this belongs to the same time axis.
     Restart,
+    /// What comes now is heard by another channel.
+    Moved,
     /// Sound at 16 kHz.
     Sound {
         /// When its first sample was at the converter.
@@ -154,11 +157,20 @@ impl Intake {
             if matches!(self.side, Side::Near(_)) {
                 self.clipped += part.iter().filter(|s| s.abs() >= FULL_SCALE).count() as u64;
             }
-            line.fold(self.side, part, &mut self.mono, &mut self.replaced);
+            line.fold(part, &mut self.mono, &mut self.replaced);
+            if line.picker.as_mut().is_some_and(Picker::moved) {
+                each(Piece::Moved);
+            }
             line.pass(at, &self.mono, &mut self.out, each);
             at += count_us(self.mono.len(), us);
         }
         line.next_us = Some(start + count_us(frames, us));
+    }
+
+    /// Whether the speaker plays: what is heard then says nothing about channels.
+    pub fn hold(&mut self, held: bool) {
+        let picker = self.line.as_mut().and_then(|line| line.picker.as_mut());
+        picker.into_iter().for_each(|picker| picker.hold(held));
     }
 
     /// How much later than its input the sound comes out; zero before the first period.
@@ -184,13 +196,12 @@ impl Intake {
 
     fn open(&mut self, shape: Shape) {
         let piece = piece(shape.rate);
-        let channel = match self.side {
-            Side::Near(channel) => channel,
-            Side::Far => Channel::Mix,
-        };
-        let filters = match self.side {
-            Side::Near(_) => usize::from(shape.channels).min(CHANNELS),
-            Side::Far => 0,
+        let (picker, filters) = match self.side {
+            Side::Near(channel) => (
+                Some(Picker::new(channel, shape.channels, shape.rate)),
+                usize::from(shape.channels).min(CHANNELS),
+            ),
+            Side::Far => (None, 0),
         };
         let resampler = Resampler::new(shape.rate, BLOCK_RATE, piece);
         self.mono.clear();
@@ -200,7 +211,7 @@ impl Intake {
         self.line = Some(Line {
             shape,
             filters: vec![HighPass::new(shape.rate); filters],
-            picker: Picker::new(channel, shape.channels, shape.rate),
+            picker,
             resampler,
             taken: 0,
             given: 0,
@@ -217,11 +228,11 @@ impl Line {
     }
 
     /// Interleaved to mono, cleaned of what is not a number.
-    fn fold(&mut self, side: Side, part: &[f32], mono: &mut Vec<f32>, replaced: &mut u64) {
+    fn fold(&mut self, part: &[f32], mono: &mut Vec<f32>, replaced: &mut u64) {
         // One channel, and every sample a sane one: there is nothing to choose and nothing to clean.
         if self.shape.channels == 1 && part.iter().fold(true, |all, s| all & (s.abs() <= WILD)) {
             mono.extend_from_slice(part);
-            if let (Side::Near(_), Some(filter)) = (side, self.filters.first_mut()) {
+            if let Some(filter) = self.filters.first_mut() {
                 filter.run(mono);
             }
             return;
@@ -236,12 +247,14 @@ impl Line {
                     *replaced += 1;
                 }
             }
-            if matches!(side, Side::Near(_)) {
-                for (x, filter) in clean.iter_mut().zip(&mut self.filters) {
-                    *x = filter.step(*x);
-                }
+            for (x, filter) in clean.iter_mut().zip(&mut self.filters) {
+                *x = filter.step(*x);
             }
-            mono.push(self.picker.pick(&clean[..count]));
+            let clean = &clean[..count];
+            mono.push(match &mut self.picker {
+                Some(picker) => picker.pick(clean),
+                None => clean.iter().sum::<f32>() / count as f32,
+            });
         }
     }
 

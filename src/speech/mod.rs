@@ -1,8 +1,8 @@
 //! The acoustic front end: one thread that turns microphone and reference periods into blocks.
 //!
 //! Never touches a card, a socket or a file; allocates nothing after its start. The order of
-//! stages: high-pass, channel, resample ([`intake`]); pairing with the reference ([`align`]); echo,
-//! noise, voice, wake word ([`FrontEnd`]).
+//! stages: high-pass, channel, resample ([`intake`]); pairing with the reference ([`align`]); echo and
+//! noise, voice, wake word, gain ([`FrontEnd`]).
 
 pub mod aec;
 pub mod align;
@@ -10,7 +10,7 @@ pub mod calibration;
 pub mod chain;
 mod channel;
 pub mod echo;
-pub mod enhance;
+pub mod gain;
 pub mod highpass;
 pub mod intake;
 pub mod lore;
@@ -19,12 +19,12 @@ pub mod thread;
 pub mod vad;
 pub mod wake;
 
-use crate::base::event::Near;
+use crate::base::event::{Near, Voice};
 use crate::base::pcm::{BLOCK, BLOCK_RATE, Block};
-use crate::base::unit::{Db, Moment};
-use aec::{EchoCanceller, NullCanceller};
-use echo::{Canceller, EchoPath};
-use enhance::{NoiseSuppressor, NullSuppressor};
+use crate::base::unit::{Db, Gain, Moment};
+use aec::EchoCanceller;
+use echo::EchoPath;
+use gain::{GainControl, Heard};
 use std::time::Duration;
 use vad::Vad;
 use wake::{NullDetector, WakeDetector};
@@ -58,16 +58,30 @@ pub enum Level {
 }
 
 /// What this room is told.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// `audio.input_channel`.
     pub channel: Channel,
+    /// `audio.input_gain_db`.
+    pub input_gain: Db,
     /// `speech.echo_cancellation`.
     pub echo_cancellation: Level,
     /// `speech.noise_suppression`.
     pub noise_suppression: Level,
     /// `speech.gain_control`.
     pub gain_control: Level,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            channel: Channel::default(),
+            input_gain: Db(0.0),
+            echo_cancellation: Level::default(),
+            noise_suppression: Level::default(),
+            gain_control: Level::default(),
+        }
+    }
 }
 
 /// What is known of a device before it has made a sound.
@@ -88,9 +102,10 @@ const PLAYING_HOLD: u32 = 30;
 /// Cleans and judges the near end, block by block.
 pub struct FrontEnd {
     canceller: Box<dyn EchoCanceller>,
-    suppressor: Box<dyn NoiseSuppressor>,
+    input_gain: Gain,
     vad: Vad,
     wake: Box<dyn WakeDetector>,
+    gain: GainControl,
     /// Blocks left of the hold after the last audible reference.
     playing: u32,
 }
@@ -102,19 +117,14 @@ impl std::fmt::Debug for FrontEnd {
 }
 
 impl FrontEnd {
-    /// A front end that has heard nothing. There is one canceller, so every level of it but `off`
-    /// is the same; there is no noise suppressor and no gain control, so their levels choose nothing yet.
+    /// A front end that has heard nothing.
     pub fn new(options: &Options) -> Self {
         Self {
-            canceller: match options.echo_cancellation {
-                Level::Off => Box::new(NullCanceller),
-                Level::Auto | Level::Low | Level::Medium | Level::High => {
-                    Box::new(Canceller::new())
-                }
-            },
-            suppressor: Box::new(NullSuppressor),
+            canceller: echo::canceller(options.echo_cancellation, options.noise_suppression),
+            input_gain: Gain::from_db(options.input_gain),
             vad: Vad::new(),
             wake: Box::new(NullDetector),
+            gain: GainControl::new(options.gain_control),
             playing: 0,
         }
     }
@@ -127,9 +137,21 @@ impl FrontEnd {
             if far_power > PLAYING_POWER { PLAYING_HOLD } else { self.playing.saturating_sub(1) };
         let mut block = *near;
         let erle = self.canceller.process(&mut block, far);
-        self.suppressor.process(&mut block);
-        let (speech, voice) = self.vad.process(&block, self.playing > 0);
+        // After the canceller, which must see what the card clips.
+        if self.input_gain != Gain::UNITY {
+            block.0.iter_mut().for_each(|x| *x *= self.input_gain.0);
+        }
+        // The detectors hear the sound before the gain, which follows from what they say: what has
+        // been heard before must not change what counts as speech or as a wake word now.
+        let (speech, voice) = self.vad.process(&block, self.playing());
         let wake = self.wake.feed(&block);
+        let heard = match voice {
+            _ if self.playing() => Heard::Other,
+            Voice::Talking => Heard::Speech,
+            Voice::Quiet => Heard::Rest,
+            Voice::Maybe => Heard::Other,
+        };
+        self.gain.process(&mut block, heard);
         Near {
             at: at.before(self.delay()),
             block,
@@ -140,6 +162,16 @@ impl FrontEnd {
             far: Db::from_power(far_power),
             erle,
         }
+    }
+
+    /// Whether the speaker plays, or the room still rings of it.
+    pub fn playing(&self) -> bool {
+        self.playing > 0
+    }
+
+    /// Another microphone is heard from now on.
+    pub fn moved(&mut self) {
+        self.canceller.moved();
     }
 
     /// How much later than its input the cleaned sound comes out.
@@ -177,9 +209,9 @@ impl FrontEnd {
     /// Forgets everything: a stream began anew.
     pub fn reset(&mut self) {
         self.canceller.reset();
-        self.suppressor.reset();
         self.vad.reset();
         self.wake.reset();
+        self.gain.reset();
         self.playing = 0;
     }
 }
@@ -188,4 +220,81 @@ impl FrontEnd {
 fn power(block: &Block) -> f32 {
     let count = BLOCK as f32;
     block.0.iter().map(|x| x * x).sum::<f32>() / count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(echo: Level, noise: Level, gain: Level) -> Options {
+        Options {
+            echo_cancellation: echo,
+            noise_suppression: noise,
+            gain_control: gain,
+            ..Options::default()
+        }
+    }
+
+    /// Noise of this amplitude.
+    fn hiss(seed: &mut u32, size: f32) -> Block {
+        Block(std::array::from_fn(|_| {
+            *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            size * ((*seed >> 8) as f32 / 8_388_608.0 - 1.0)
+        }))
+    }
+
+    #[test]
+    fn with_everything_off_sound_passes_at_once_and_untouched() {
+        let mut front = FrontEnd::new(&options(Level::Off, Level::Off, Level::Off));
+        assert_eq!(front.delay(), Duration::ZERO);
+        let mut seed = 1;
+        for _ in 0..50 {
+            let near = hiss(&mut seed, 1.5);
+            let far = hiss(&mut seed, 0.1);
+            assert_eq!(front.process(&near, &far, Moment::from_millis(1000)).block, near);
+        }
+    }
+
+    #[test]
+    fn noise_is_lowered_with_and_without_a_canceller() {
+        for echo in [Level::Auto, Level::Off] {
+            let mut front = FrontEnd::new(&options(echo, Level::Medium, Level::Auto));
+            assert_eq!(front.delay(), Duration::from_millis(10));
+            let (mut seed, mut last) = (1, Db::SILENCE);
+            for _ in 0..100 {
+                let near = hiss(&mut seed, 0.01);
+                let out = front.process(&near, &Block::SILENCE, Moment::from_millis(1000));
+                assert!((out.mic.0 + 44.8).abs() < 1.5, "the microphone's own level: {}", out.mic);
+                last = Db::from_power(power(&out.block));
+            }
+            assert!((-60.0..-54.0).contains(&last.0), "{echo:?}: {last}");
+        }
+    }
+
+    #[test]
+    fn silence_stays_silence_and_nonsense_a_number() {
+        let mut front = FrontEnd::new(&Options::default());
+        let at = Moment::from_millis(1000);
+        for _ in 0..100 {
+            let out = front.process(&Block::SILENCE, &Block::SILENCE, at);
+            assert_eq!(out.block, Block::SILENCE);
+        }
+        let wild = [f32::NAN, f32::INFINITY, -1e30, 1e-40, 4.0, 0.0];
+        for k in 0..300 {
+            let pick = |by: usize| Block(std::array::from_fn(|i| wild[(i * by + k) % wild.len()]));
+            let far = if k % 3 == 0 { pick(5) } else { Block::SILENCE };
+            let out = front.process(&pick(7), &far, at);
+            assert!(out.block.0.iter().all(|x| x.is_finite() && x.abs() <= 0.892));
+        }
+    }
+
+    #[test]
+    fn a_boards_gain_raises_what_is_heard_but_not_the_meter() {
+        let plain = options(Level::Off, Level::Off, Level::Off);
+        let mut front = FrontEnd::new(&Options { input_gain: Db(20.0), ..plain });
+        let near = hiss(&mut 1, 0.01);
+        let out = front.process(&near, &Block::SILENCE, Moment::from_millis(1000));
+        assert!((Db::from_power(power(&out.block)).0 - out.mic.0 - 20.0).abs() < 0.01);
+        assert!((out.mic.0 + 44.8).abs() < 1.5);
+    }
 }

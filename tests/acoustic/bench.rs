@@ -5,7 +5,7 @@ use grok_speaker::base::unit::Rate;
 use grok_speaker::dsp::resample::Resampler;
 use grok_speaker::speech::chain::Chain;
 use grok_speaker::speech::offline::{Line, Sound, pass};
-use grok_speaker::speech::{Known, Options};
+use grok_speaker::speech::{Known, Level, Options};
 use grok_speaker_sim::room::{Scene, Speaker, play};
 use grok_speaker_sim::score::{Score, score};
 use std::path::Path;
@@ -48,7 +48,7 @@ pub(crate) fn scene(entry: &toml::Value) -> Scene {
 }
 
 /// A number, written as a whole one or not.
-fn number(value: &toml::Value) -> f64 {
+pub(crate) fn number(value: &toml::Value) -> f64 {
     value.as_float().or(value.as_integer().map(|n| n as f64)).expect("a number")
 }
 
@@ -75,8 +75,8 @@ pub(crate) fn missed(score: &Score, all: &toml::Value, entry: &toml::Value) -> V
 
 /// The two voices, without their long pauses.
 pub(crate) struct Voices {
-    far: Vec<f32>,
-    near: Vec<f32>,
+    pub(crate) far: Vec<f32>,
+    pub(crate) near: Vec<f32>,
 }
 
 impl Voices {
@@ -109,21 +109,26 @@ fn wav(name: &str) -> Vec<f32> {
         .collect()
 }
 
+/// Without gain control, which would move the levels that are compared.
+fn plain() -> Options {
+    Options { gain_control: Level::Off, ..Options::default() }
+}
+
 /// Plays a scene, runs the front end over it and scores what comes out. With `hint`, the delay is
 /// told as a driver would.
 pub(crate) fn trial(scene: &Scene, seed: u64, voices: &Voices, hint: bool) -> Score {
-    heard(&mut Chain::new(&Options::default()), scene, seed, voices, hint)
+    heard(&mut Chain::new(&plain()), scene, seed, voices, hint)
 }
 
 /// The same with the echo path that was kept when the device heard other words in the same room.
 pub(crate) fn second_trial(scene: &Scene, seed: u64, voices: &Voices, hint: bool) -> Score {
-    let mut before = Chain::new(&Options::default());
+    let mut before = Chain::new(&plain());
     let (begin, rest) = voices.far.split_at(voices.far.len() / 3);
     let other = [rest, begin].concat();
     heard(&mut before, scene, seed, &Voices { far: other, near: voices.near.clone() }, hint);
     let path = before.path().copied();
     assert!(path.is_some(), "nothing was worth keeping");
-    let mut chain = Chain::new(&Options::default());
+    let mut chain = Chain::new(&plain());
     chain.know(&Known { delay: None, path });
     heard(&mut chain, scene, seed, voices, hint)
 }

@@ -3,9 +3,12 @@
 #![expect(clippy::print_stdout, reason = "a bench prints")]
 
 mod bench;
+mod clean;
 
 use bench::{Voices, missed, scene, second_trial, table, trial};
-use grok_speaker_sim::score::Score;
+use clean::suppression;
+use grok_speaker::speech::{Level, Options};
+use grok_speaker_sim::score::{Clean, Score};
 use std::process::ExitCode;
 
 const SEEDS: [u64; 3] = [1, 2, 3];
@@ -43,8 +46,62 @@ fn main() -> ExitCode {
             }
         }
     }
+    let table = clean::table();
+    if wanted(&"noise".to_owned()) {
+        noise(&table["suppression"], &voices, &mut complaints);
+    }
+    if wanted(&"gain".to_owned()) {
+        gain(&table["gain"], &voices, &mut complaints);
+    }
     complaints.iter().for_each(|complaint| println!("missed: {complaint}"));
     if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn cleaned(scene: &toml::Value, options: &Options, voices: &Voices) -> Clean {
+    let found = SEEDS.map(|seed| clean::trial(scene, options, seed, voices));
+    let of = |pick: fn(&Clean) -> f64| found.iter().map(pick).sum::<f64>() / found.len() as f64;
+    Clean {
+        clear: of(|c| c.clear),
+        clear_before: of(|c| c.clear_before),
+        lowered: of(|c| c.lowered),
+        level: of(|c| c.level),
+        pause: of(|c| c.pause),
+        peak: found.iter().fold(0.0, |top, c| top.max(c.peak)),
+    }
+}
+
+fn noise(entries: &toml::Value, voices: &Voices, complaints: &mut Vec<String>) {
+    println!("\nnoise suppression: clear (noise lowered)");
+    println!("{:<10} {:>5} {:>12} {:>12} {:>12}", "noise", "(mic)", "low", "medium", "high");
+    for entry in entries.as_array().expect("scenes") {
+        let name = format!(
+            "{} {}",
+            entry["scene"]["noise"].as_str().expect("a noise"),
+            entry["scene"]["above"]
+        );
+        let levels = [("low", Level::Low), ("medium", Level::Medium), ("high", Level::High)];
+        let found = levels.map(|(_, level)| cleaned(&entry["scene"], &suppression(level), voices));
+        print!("{name:<10} {:>5.3}", found[0].clear_before);
+        for (found, (level, _)) in found.iter().zip(levels) {
+            print!(" {:>5.3} ({:>4.1})", found.clear, found.lowered);
+            for what in clean::harm(found, entry, level) {
+                complaints.push(format!("{name}, {level}: {what}"));
+            }
+        }
+        println!();
+    }
+}
+
+fn gain(entries: &toml::Value, voices: &Voices, complaints: &mut Vec<String>) {
+    println!("\ngain control, dBFS\n{:>4} {:>6} {:>6} {:>5}", "in", "out", "pause", "peak");
+    for entry in entries.as_array().expect("scenes") {
+        let found = cleaned(&entry["scene"], &Options::default(), voices);
+        let level = &entry["scene"]["level"];
+        println!("{level:>4} {:>6.1} {:>6.1} {:>5.2}", found.level, found.pause, found.peak);
+        for what in clean::astray(&found, entry) {
+            complaints.push(format!("gain at {level}: {what}"));
+        }
+    }
 }
 
 fn mean(scores: &[Score]) -> Score {

@@ -1,17 +1,18 @@
-//! Two scenes of the acoustic bench; `make acoustic` plays all of them.
+//! A few scenes of the acoustic bench; `make acoustic` plays all of them.
 
 #[path = "../acoustic/bench.rs"]
 mod bench;
+#[path = "../acoustic/clean.rs"]
+mod clean;
 
+use bench::{Voices, missed, scene, second_trial, table, trial};
 use grok_speaker::base::event::Duplex;
 use grok_speaker::base::ring::PeriodHead;
 use grok_speaker::base::unit::{Db, Moment, Rate};
 use grok_speaker::dsp::sweep::sweep;
-use grok_speaker::speech::Channel;
 use grok_speaker::speech::calibration::{Recording, judge, measure};
+use grok_speaker::speech::{Channel, Level, Options};
 use grok_speaker_sim::room::{Scene, Speaker, play};
-
-use bench::{Voices, missed, scene, second_trial, table, trial};
 
 fn holds(name: &str, hint: bool) {
     let table = table();
@@ -73,4 +74,21 @@ fn a_sweep_foretells_what_the_canceller_reaches() {
             assert_eq!(judge(&measured, Db(-20.0)).duplex, Some(Duplex::Full));
         }
     }
+}
+
+#[test]
+fn noise_is_lowered_and_words_are_not() {
+    let entry = &clean::table()["suppression"][1];
+    let options = clean::suppression(Level::Medium);
+    let found = clean::trial(&entry["scene"], &options, 1, &Voices::read());
+    let missed = clean::harm(&found, entry, "medium");
+    assert!(missed.is_empty(), "{missed:?} in {found:?}");
+}
+
+#[test]
+fn a_faint_voice_is_brought_to_its_level() {
+    let entry = &clean::table()["gain"][1];
+    let found = clean::trial(&entry["scene"], &Options::default(), 1, &Voices::read());
+    let missed = clean::astray(&found, entry);
+    assert!(missed.is_empty(), "{missed:?} in {found:?}");
 }

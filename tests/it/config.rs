@@ -107,6 +107,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("audio.input", "file:/a.wav"),
     ("audio.output", "null"),
     ("audio.input_channel", "1"),
+    ("audio.input_gain_db", "24"),
     ("audio.volume", "0"),
     ("speech.echo_cancellation", "off"),
     ("speech.noise_suppression", "low"),

@@ -142,7 +142,11 @@ fn levels_come_once_a_second() {
         (0..56_000).map(|i| (amplitude * (w * f64::from(i)).sin()) as f32).collect()
     };
     let (mic, far) = (tone(0.5), tone(0.05));
-    let options = Options { echo_cancellation: Level::Off, ..Options::default() };
+    let options = Options {
+        echo_cancellation: Level::Off,
+        noise_suppression: Level::Off,
+        ..Options::default()
+    };
     let heard = listen(&options, mono(&mic, 16_000), Some(mono(&far, 16_000)));
     let levels: Vec<_> = heard
         .lines

@@ -206,6 +206,7 @@ fn line(side: Side, periods: &Recording) -> Option<Line> {
                 samples.clear();
                 begins.clear();
             }
+            Piece::Moved => {}
             Piece::Sound { at, samples: piece } => {
                 begins.push(at.micros() as f64 / us - samples.len() as f64);
                 samples.extend_from_slice(piece);

@@ -203,7 +203,8 @@ impl Filter {
         self.energy > WRONG_ENERGY && self.left > WRONG_SHARE * self.energy
     }
 
-    fn doubt_all(&mut self) {
+    /// What was learned may be of another path.
+    pub(super) fn doubt_all(&mut self) {
         let mut start = START;
         for doubt in &mut self.doubt {
             doubt.iter_mut().for_each(|d| *d = d.max(start));

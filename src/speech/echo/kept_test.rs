@@ -9,7 +9,7 @@ use assert_no_alloc::assert_no_alloc;
 fn kept(delay: usize) -> EchoPath {
     let far = syllables(1, 1200);
     let mic = through(&far, &room(2, delay));
-    let mut canceller = Canceller::new();
+    let mut canceller = Canceller::new(None);
     assert!(canceller.path().is_none(), "nothing is known yet");
     run(&mut canceller, &mic, &far);
     *canceller.path().expect("worth keeping")
@@ -23,7 +23,7 @@ fn early(canceller: &mut Canceller, mic: &[f32], far: &[f32]) -> f32 {
 }
 
 fn begun_with(path: &EchoPath) -> Canceller {
-    let mut canceller = Canceller::new();
+    let mut canceller = Canceller::new(None);
     canceller.know(path);
     // As each stream does.
     canceller.reset();
@@ -37,7 +37,7 @@ fn what_was_kept_cancels_from_the_first_sound_on() {
         let path = kept(delay);
         assert_eq!(EchoPath::from_bytes(&path.to_bytes()).unwrap(), path);
         let mic = through(&far, &room(2, delay));
-        let fresh = early(&mut Canceller::new(), &mic, &far);
+        let fresh = early(&mut Canceller::new(None), &mic, &far);
         let begun = early(&mut begun_with(&path), &mic, &far);
         assert!(begun > 25.0 && begun > fresh + 5.0, "{delay}: {begun} after {fresh}");
     }
@@ -47,7 +47,7 @@ fn what_was_kept_cancels_from_the_first_sound_on() {
 fn a_path_that_is_a_little_off_is_moved_and_scaled() {
     let far = syllables(11, 250);
     let path = kept(400);
-    let fresh = early(&mut Canceller::new(), &through(&far, &room(2, 400)), &far);
+    let fresh = early(&mut Canceller::new(None), &through(&far, &room(2, 400)), &far);
     let fraction = Fraction::new();
     for (later, gain) in [(-97.0, 1.0), (0.45, 2.0), (61.3, 0.4)] {
         let echo = through(&far, &room(2, 400));
@@ -70,7 +70,7 @@ fn a_path_that_is_a_little_off_is_moved_and_scaled() {
 fn a_path_of_another_room_does_no_harm() {
     let far = syllables(11, 250);
     let mic = through(&far, &room(2, 400));
-    let fresh = early(&mut Canceller::new(), &mic, &far);
+    let fresh = early(&mut Canceller::new(None), &mic, &far);
     let mut wild = kept(400);
     wild.taps.iter_mut().for_each(|tap| *tap *= -30.0);
     for mut path in [kept(100), kept(1500), kept(4100), wild] {
@@ -86,7 +86,7 @@ fn a_path_of_another_room_does_no_harm() {
 fn a_stream_that_begins_anew_begins_with_what_was_kept() {
     let far = syllables(1, 1200);
     let mic = through(&far, &room(2, 100));
-    let mut canceller = Canceller::new();
+    let mut canceller = Canceller::new(None);
     run(&mut canceller, &mic, &far);
     assert!(canceller.path().is_some());
     canceller.reset();
@@ -102,7 +102,7 @@ fn a_person_who_talks_at_the_beginning_does_no_harm() {
         .zip(syllables(5, 250))
         .map(|(echo, talker)| echo + talker)
         .collect();
-    let fresh = run(&mut Canceller::new(), &mic, &far);
+    let fresh = run(&mut Canceller::new(None), &mic, &far);
     let begun = run(&mut begun_with(&path), &mic, &far);
     let talker = syllables(5, 250);
     let left = |out: &[f32]| -> f32 {
@@ -116,8 +116,8 @@ fn a_person_who_talks_at_the_beginning_does_no_harm() {
 fn an_expected_delay_is_where_it_begins() {
     let far = syllables(1, 250);
     let mic = through(&far, &room(2, 4100));
-    let fresh = early(&mut Canceller::new(), &mic, &far);
-    let mut canceller = Canceller::new();
+    let fresh = early(&mut Canceller::new(None), &mic, &far);
+    let mut canceller = Canceller::new(None);
     canceller.expect(4100 / BLOCK);
     canceller.reset();
     let told = early(&mut canceller, &mic, &far);
@@ -129,7 +129,7 @@ fn keeping_and_knowing_never_allocate() {
     let path = kept(100);
     let far = syllables(1, 1200);
     let mic = through(&far, &room(2, 150));
-    let mut canceller = Canceller::new();
+    let mut canceller = Canceller::new(None);
     let blocks = || mic.as_chunks::<BLOCK>().0.iter().zip(far.as_chunks::<BLOCK>().0);
     assert_no_alloc(|| {
         canceller.know(&path);

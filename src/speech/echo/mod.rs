@@ -1,14 +1,16 @@
 //! Echo cancellation: a linear filter that learns the room, and a suppressor of what it leaves.
 //!
 //! A block of delay. While the reference is silent and no echo of it can be left, nothing is
-//! computed and the microphone passes unchanged.
+//! computed but the noise, and without noise suppression the microphone passes unchanged.
 
+mod alone;
 mod drift;
 mod filter;
 #[cfg(test)]
 mod kept_test;
 mod measure;
 mod memory;
+mod noise;
 mod path;
 mod residual;
 mod search;
@@ -19,13 +21,16 @@ mod trial;
 
 pub use path::{EchoPath, TAPS, checksum};
 
-use super::aec::EchoCanceller;
-use crate::base::pcm::{BLOCK, Block};
+use super::Level;
+use super::aec::{EchoCanceller, NullCanceller};
+use crate::base::pcm::{BLOCK, BLOCK_RATE, Block};
 use crate::base::unit::Db;
+use alone::Alone;
 use drift::Drift;
 use filter::{Filter, KEPT, LATEST};
 use measure::Measure;
 use memory::Memory;
+use noise::Noise;
 use residual::Residual;
 use search::Search;
 use spectrum::{SPAN, Spectrum, Transform};
@@ -44,8 +49,23 @@ const SETTLED: u32 = 500;
 /// Larger than any sample a card delivers; a wild value must not overflow.
 const WILD: f32 = 4.0;
 
+/// How much later than its input the cleaned sound comes out: the suppressor's overlap.
+const DELAY: Duration = BLOCK_RATE.span(BLOCK as u64);
+
+/// What cancels echo and lowers noise as these levels say. There is one canceller, so every level of
+/// it but `off` is the same.
+pub fn canceller(echo: Level, noise: Level) -> Box<dyn EchoCanceller> {
+    match (echo, Noise::new(noise)) {
+        (Level::Off, None) => Box::new(NullCanceller),
+        (Level::Off, Some(noise)) => Box::new(Alone::new(noise)),
+        (Level::Auto | Level::Low | Level::Medium | Level::High, noise) => {
+            Box::new(Canceller::new(noise))
+        }
+    }
+}
+
 /// The canceller.
-pub struct Canceller {
+struct Canceller {
     transform: Transform,
     filter: Filter,
     residual: Residual,
@@ -69,19 +89,13 @@ impl std::fmt::Debug for Canceller {
     }
 }
 
-impl Default for Canceller {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Canceller {
     /// A canceller that knows no room. Allocates here and never again.
-    pub fn new() -> Self {
+    fn new(noise: Option<Noise>) -> Self {
         Self {
             transform: Transform::new(),
             filter: Filter::new(),
-            residual: Residual::new(),
+            residual: Residual::new(noise),
             search: Search::new(),
             drift: Drift::new(),
             measure: Measure::default(),
@@ -159,7 +173,7 @@ impl EchoCanceller for Canceller {
         let quiet = far.0.iter().all(|x| x.abs() < SILENT);
         self.silent = if quiet { self.silent.saturating_add(1) } else { 0 };
         if self.silent > KEPT {
-            self.residual.pass(&mic, &mut near.0);
+            self.residual.pass(&mic, &mut self.transform, &mut near.0);
         } else {
             let far = if quiet { [0.0; BLOCK] } else { std::array::from_fn(|i| tame(far.0[i])) };
             self.cancel(&mic, &far, &mut near.0);
@@ -167,12 +181,17 @@ impl EchoCanceller for Canceller {
         self.measure.erle()
     }
 
+    fn moved(&mut self) {
+        self.filter.doubt_all();
+        self.drift.forget();
+    }
+
     fn drift(&self) -> f64 {
         self.drift.rate()
     }
 
     fn delay(&self) -> Duration {
-        crate::base::pcm::BLOCK_RATE.span(BLOCK as u64)
+        DELAY
     }
 
     fn reset(&mut self) {

@@ -2,8 +2,10 @@
 //!
 //! How much of the estimated echo is left is found by regressing the *swings* of the error's power
 //! on those of the estimate: steady noise does not swing, and a talker does not swing with the
-//! echo, so neither counts as residual.
+//! echo, so neither counts as residual. Noise is lowered in the same transform, at no delay of its
+//! own.
 
+use super::noise::Noise;
 use super::spectrum::{BINS, SPAN, Spectrum, Transform};
 use crate::base::pcm::BLOCK;
 
@@ -39,10 +41,11 @@ pub(super) struct Residual {
     left: [f32; BINS],
     residual: [f32; BINS],
     near: [f32; BINS],
+    noise: Option<Noise>,
 }
 
 impl Residual {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(noise: Option<Noise>) -> Self {
         let step = std::f32::consts::PI / SPAN as f32;
         Self {
             window: std::array::from_fn(|i| ((i as f32 + 0.5) * step).sin()),
@@ -56,19 +59,36 @@ impl Residual {
             left: [LEFT.1; BINS],
             residual: [0.0; BINS],
             near: [0.0; BINS],
+            noise,
         }
     }
 
     pub(super) fn reset(&mut self) {
-        *self = Self { window: self.window, ..Self::new() };
+        let mut noise = self.noise.take();
+        noise.iter_mut().for_each(Noise::reset);
+        *self = Self::new(noise);
     }
 
-    /// Hands on the block before as it is; `error` comes out next.
-    pub(super) fn pass(&mut self, error: &[f32; BLOCK], out: &mut [f32; BLOCK]) {
-        for i in 0..BLOCK {
-            let (rise, fall) = (self.window[i], self.window[BLOCK + i]);
-            out[i] = self.overlap[i] + self.error_before[i] * rise * rise;
-            self.overlap[i] = error[i] * fall * fall;
+    /// Hands on the block before, in which there is no echo; `error` comes out next.
+    pub(super) fn pass(
+        &mut self,
+        error: &[f32; BLOCK],
+        transform: &mut Transform,
+        out: &mut [f32; BLOCK],
+    ) {
+        if let Some(noise) = &mut self.noise {
+            let mut e = Spectrum::ZERO;
+            let mut work = windowed(&self.window, &self.error_before, error);
+            transform.forward(&mut work, &mut e);
+            let mut gain = [1.0; BINS];
+            noise.lower(&e.power(), &[0.0; BINS], &mut gain);
+            self.add(&mut e, &gain, transform, out);
+        } else {
+            for i in 0..BLOCK {
+                let (rise, fall) = (self.window[i], self.window[BLOCK + i]);
+                out[i] = self.overlap[i] + self.error_before[i] * rise * rise;
+                self.overlap[i] = error[i] * fall * fall;
+            }
         }
         self.error_before = *error;
         self.echo_before = [0.0; BLOCK];
@@ -91,24 +111,45 @@ impl Residual {
         transform.forward(&mut work, &mut y);
         let (error_power, echo_power) = (e.power(), y.power());
         self.regress(&error_power, &echo_power);
+        let mut gain = [1.0; BINS];
         for k in 0..BINS {
             let left = (self.left[k] * echo_power[k]).max(LINGERS * self.residual[k]);
             self.residual[k] = left;
             let noise = OVER * left + 1e-10;
             let now = (error_power[k] / noise - 1.0).max(0.0);
             let prior = BEFORE * self.near[k] / noise + (1.0 - BEFORE) * now;
-            let gain = if suppress { (prior / (1.0 + prior)).max(GAIN_MIN) } else { 1.0 };
-            self.near[k] = gain * gain * error_power[k];
+            if suppress {
+                gain[k] = (prior / (1.0 + prior)).max(GAIN_MIN);
+            }
+            self.near[k] = gain[k] * gain[k] * error_power[k];
+        }
+        if let Some(noise) = &mut self.noise {
+            let none = [0.0; BINS];
+            noise.lower(&error_power, if suppress { &self.residual } else { &none }, &mut gain);
+        }
+        self.add(&mut e, &gain, transform, out);
+        self.error_before = *error;
+        self.echo_before = *echo;
+    }
+
+    /// Overlaps and adds what `gain` leaves of a spectrum.
+    fn add(
+        &mut self,
+        e: &mut Spectrum,
+        gain: &[f32; BINS],
+        transform: &mut Transform,
+        out: &mut [f32; BLOCK],
+    ) {
+        for (k, gain) in gain.iter().enumerate() {
             e.re[k] *= gain;
             e.im[k] *= gain;
         }
-        transform.inverse(&e, &mut work);
+        let mut work = [0.0; SPAN];
+        transform.inverse(e, &mut work);
         for i in 0..BLOCK {
             out[i] = self.overlap[i] + work[i] * self.window[i];
             self.overlap[i] = work[BLOCK + i] * self.window[BLOCK + i];
         }
-        self.error_before = *error;
-        self.echo_before = *echo;
     }
 
     fn regress(&mut self, error_power: &[f32; BINS], echo_power: &[f32; BINS]) {

@@ -79,7 +79,7 @@ fn the_echo_goes_and_the_talker_stays() {
     talker[..seconds(3.0)].fill(0.0);
     talker.iter_mut().for_each(|x| *x *= 0.5);
     let mic: Vec<f32> = echo.iter().zip(&talker).map(|(a, b)| a + b).collect();
-    let mut canceller = Canceller::new();
+    let mut canceller = Canceller::new(None);
     let out = run(&mut canceller, &mic, &far);
     let alone = seconds(1.5)..seconds(2.9);
     assert!(db(&mic[alone.clone()], &out[alone]) > 25.0);
@@ -92,7 +92,7 @@ fn the_echo_goes_and_the_talker_stays() {
 
 #[test]
 fn a_silent_reference_costs_the_microphone_nothing() {
-    let mut canceller = Canceller::new();
+    let mut canceller = Canceller::new(None);
     let talker = syllables(5, 20);
     let out = run(&mut canceller, &talker, &vec![0.0; talker.len()]);
     for (i, x) in out.iter().enumerate().skip(BLOCK) {
@@ -103,7 +103,7 @@ fn a_silent_reference_costs_the_microphone_nothing() {
 #[test]
 fn what_was_played_elsewhere_is_left_alone() {
     let (far, talker) = (syllables(1, 300), syllables(7, 300));
-    let mut canceller = Canceller::new();
+    let mut canceller = Canceller::new(None);
     let out = run(&mut canceller, &talker, &far);
     let part = seconds(1.0)..seconds(2.9);
     let lost: Vec<f32> = part.clone().map(|i| out[i] - talker[i - BLOCK]).collect();
@@ -117,7 +117,7 @@ fn a_late_echo_is_found_and_a_jump_is_followed() {
     let (early, late) = (through(&far, &room(2, 3500)), through(&far, &room(2, 3900)));
     let jump = seconds(3.0);
     let mic = [&early[..jump], &late[jump..]].concat();
-    let mut canceller = Canceller::new();
+    let mut canceller = Canceller::new(None);
     let out = run(&mut canceller, &mic, &far);
     assert!(canceller.filter.first() > 15, "{}", canceller.filter.first());
     for part in [seconds(2.0)..jump, jump + seconds(1.0)..out.len()] {
@@ -140,7 +140,7 @@ fn two_clocks_are_seen_to_drift() {
             fraction.read(around, from.fract() as f32, block);
         }
     }
-    let mut canceller = Canceller::new();
+    let mut canceller = Canceller::new(None);
     run(&mut canceller, &mic, &far);
     // Nobody follows in this test, so the integrator goes on rising; its direction is right.
     assert!(canceller.drift() > 100e-6, "{}", canceller.drift());
@@ -150,7 +150,7 @@ fn two_clocks_are_seen_to_drift() {
 fn nothing_makes_it_say_what_is_not_a_number() {
     let wild = [f32::NAN, f32::INFINITY, -1e30, 1e-40, 0.0, 4.0, f32::MIN_POSITIVE];
     let mut noise = Noise(9);
-    let mut canceller = Canceller::new();
+    let mut canceller = Canceller::new(None);
     for _ in 0..100 {
         let mut pick = || std::array::from_fn(|_| wild[(noise.next().abs() * 6.99) as usize]);
         let (mut near, far) = (Block(pick()), Block(pick()));
@@ -168,7 +168,7 @@ fn nothing_makes_it_say_what_is_not_a_number() {
 fn steady_state_never_allocates() {
     let far = syllables(1, 80);
     let mic = through(&far, &room(2, 100));
-    let mut canceller = Canceller::new();
+    let mut canceller = Canceller::new(None);
     assert_no_alloc(|| {
         for (near, far) in mic.as_chunks::<BLOCK>().0.iter().zip(far.as_chunks::<BLOCK>().0) {
             canceller.process(&mut Block(*near), &Block(*far));

@@ -3,6 +3,7 @@
 //!
 //! Never reads a clock or a file: a seed or a script decides everything.
 
+pub mod background;
 pub mod card;
 pub mod check;
 pub mod event;

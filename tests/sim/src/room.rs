@@ -130,7 +130,7 @@ pub fn at(seconds: f64) -> usize {
     (seconds * RATE as f64) as usize
 }
 
-fn noise(dice: &mut Seed) -> f32 {
+pub(crate) fn noise(dice: &mut Seed) -> f32 {
     (dice.unit() * 2.0 - 1.0) as f32
 }
 
@@ -151,7 +151,7 @@ fn speak(x: f32, speaker: Speaker) -> f32 {
 }
 
 /// Direct sound, a few early reflections, a decaying tail.
-fn response(dice: &mut Seed, decay_s: f64, direct_db: f64) -> Vec<f32> {
+pub(crate) fn response(dice: &mut Seed, decay_s: f64, direct_db: f64) -> Vec<f32> {
     let length = at(decay_s * 1.1);
     let mut low = 0.0;
     let mut tail: Vec<f32> = (0..length)
@@ -172,7 +172,7 @@ fn response(dice: &mut Seed, decay_s: f64, direct_db: f64) -> Vec<f32> {
     tail
 }
 
-fn through(sound: &[f32], response: &[f32]) -> Vec<f32> {
+pub(crate) fn through(sound: &[f32], response: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0; sound.len() + response.len()];
     for (i, &x) in sound.iter().enumerate().filter(|(_, x)| x.abs() > 1e-7) {
         for (y, h) in out[i..].iter_mut().zip(response) {
@@ -218,13 +218,13 @@ pub fn active(sound: &[f32]) -> f64 {
     kept.iter().sum::<f64>() / kept.len().max(1) as f64
 }
 
-fn scale(sound: &mut [f32], level_db: f64) {
+pub(crate) fn scale(sound: &mut [f32], level_db: f64) {
     let gain = (10f64.powf(level_db / 10.0) / active(sound).max(1e-20)).sqrt() as f32;
     sound.iter_mut().for_each(|x| *x *= gain);
 }
 
 /// Chords that fade, with a click of noise at each beat.
-fn music(dice: &mut Seed, length: usize) -> Vec<f32> {
+pub(crate) fn music(dice: &mut Seed, length: usize) -> Vec<f32> {
     let mut out = vec![0.0; length];
     for (beat, begin) in (0..length).step_by(at(0.4)).enumerate() {
         let root = [220.0, 174.6, 261.6, 196.0][beat / 4 % 4];

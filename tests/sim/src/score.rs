@@ -57,6 +57,44 @@ pub fn score(sounds: &Sounds, out: &[f32], talking: &[bool], delay: usize) -> Sc
     }
 }
 
+/// What noise suppression did to a person in noise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clean {
+    /// Intelligibility of the person.
+    pub clear: f64,
+    /// The same of the microphone.
+    pub clear_before: f64,
+    /// By how much the noise is lowered in the pause at the end, in decibels.
+    pub lowered: f64,
+    /// Level of the person at the end of the speech, in dBFS.
+    pub level: f64,
+    /// Highest level of 100 ms of the pause at the end, in dBFS.
+    pub pause: f64,
+    /// Largest sample.
+    pub peak: f32,
+}
+
+/// Scores `out`, which is `delay` samples late, of a scene of [`crate::background`].
+pub fn clean(sounds: &Sounds, out: &[f32], delay: usize) -> Clean {
+    let out: Vec<f32> =
+        (0..sounds.mic.len()).map(|i| out.get(i + delay).copied().unwrap_or(0.0)).collect();
+    let [_, speech, pause, end] = crate::background::PARTS;
+    let ear = Ear::new();
+    let spoken = at(speech)..at(pause);
+    let truth = ear.bands(&sounds.person[spoken.clone()]);
+    let rest = at(pause + 0.7)..at(end - 0.1);
+    let db = |power: f64| 10.0 * power.max(1e-15).log10();
+    let pauses = out[rest.clone()].chunks(RATE / 10).map(active_power);
+    Clean {
+        clear: likeness(&truth, &ear.bands(&out[spoken.clone()])),
+        clear_before: likeness(&truth, &ear.bands(&sounds.mic[spoken.clone()])),
+        lowered: db(active_power(&sounds.mic[rest.clone()])) - db(active_power(&out[rest])),
+        level: db(active(&out[at(pause - 3.0)..at(pause)])),
+        pause: db(pauses.fold(0.0, f64::max)),
+        peak: out.iter().fold(0.0, |top, x| top.max(x.abs())),
+    }
+}
+
 const BLOCK: usize = RATE / 100;
 
 fn share(of: &[bool]) -> f64 {
