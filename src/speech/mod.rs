@@ -15,6 +15,7 @@ pub mod intake;
 pub mod offline;
 pub mod thread;
 pub mod vad;
+mod vowel;
 pub mod wake;
 
 use crate::base::event::Near;
@@ -24,7 +25,7 @@ use aec::{EchoCanceller, NullCanceller};
 use echo::Canceller;
 use enhance::{NoiseSuppressor, NullSuppressor};
 use std::time::Duration;
-use vad::Vad;
+use vad::{Echo, Vad};
 use wake::{NullDetector, WakeDetector};
 
 /// Which channel of the microphone is used.
@@ -117,7 +118,9 @@ impl FrontEnd {
         let mut block = *near;
         let erle = self.canceller.process(&mut block, far);
         self.suppressor.process(&mut block);
-        let (speech, voice) = self.vad.process(&block, self.playing > 0);
+        let mic = power(near);
+        let echo = (self.playing > 0).then_some(Echo { mic, erle });
+        let (speech, voice) = self.vad.process(&block, echo);
         let wake = self.wake.feed(&block);
         Near {
             at: at.before(self.delay()),
@@ -125,7 +128,7 @@ impl FrontEnd {
             speech,
             voice,
             wake,
-            mic: Db::from_power(power(near)),
+            mic: Db::from_power(mic),
             far: Db::from_power(far_power),
             erle,
         }

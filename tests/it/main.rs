@@ -6,6 +6,7 @@ mod board;
 mod chaos;
 mod config;
 mod daemon;
+mod duplex;
 mod fair;
 mod panel;
 mod quirks;

@@ -130,7 +130,7 @@ pub fn at(seconds: f64) -> usize {
     (seconds * RATE as f64) as usize
 }
 
-fn noise(dice: &mut Seed) -> f32 {
+pub(crate) fn noise(dice: &mut Seed) -> f32 {
     (dice.unit() * 2.0 - 1.0) as f32
 }
 
@@ -140,7 +140,7 @@ fn place(to: &mut [f32], begin: f64, end: f64, sound: &[f32]) {
     }
 }
 
-fn speak(x: f32, speaker: Speaker) -> f32 {
+pub(crate) fn speak(x: f32, speaker: Speaker) -> f32 {
     let bent = |drive: f32, lean: f32| (drive * x + lean * (drive * x).powi(2)).tanh() / drive;
     match speaker {
         Speaker::Ideal => x,
@@ -151,7 +151,7 @@ fn speak(x: f32, speaker: Speaker) -> f32 {
 }
 
 /// Direct sound, a few early reflections, a decaying tail.
-fn response(dice: &mut Seed, decay_s: f64, direct_db: f64) -> Vec<f32> {
+pub(crate) fn response(dice: &mut Seed, decay_s: f64, direct_db: f64) -> Vec<f32> {
     let length = at(decay_s * 1.1);
     let mut low = 0.0;
     let mut tail: Vec<f32> = (0..length)
@@ -172,7 +172,7 @@ fn response(dice: &mut Seed, decay_s: f64, direct_db: f64) -> Vec<f32> {
     tail
 }
 
-fn through(sound: &[f32], response: &[f32]) -> Vec<f32> {
+pub(crate) fn through(sound: &[f32], response: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0; sound.len() + response.len()];
     for (i, &x) in sound.iter().enumerate().filter(|(_, x)| x.abs() > 1e-7) {
         for (y, h) in out[i..].iter_mut().zip(response) {
@@ -185,25 +185,29 @@ fn through(sound: &[f32], response: &[f32]) -> Vec<f32> {
 
 /// The way from the speaker's clock to the microphone's.
 fn travel(sound: &[f32], delay_ms: f64, ppm: f64, jump_ms: f64, change: usize) -> Vec<f32> {
-    const HALF: i64 = 16;
-    let value = |i: i64| usize::try_from(i).ok().and_then(|i| sound.get(i)).copied().unwrap_or(0.0);
     (0..sound.len())
         .map(|i| {
             let ms = if i < change { delay_ms } else { delay_ms + jump_ms };
-            let from = i as f64 * (1.0 - ppm * 1e-6) - ms * RATE as f64 / 1000.0;
-            let (whole, part) = (from.floor(), from - from.floor());
-            let sum: f64 = (1 - HALF..=HALF)
-                .map(|k| {
-                    let x = k as f64 - part;
-                    let window = 0.5 + 0.5 * (std::f64::consts::PI * x / HALF as f64).cos();
-                    let angle = std::f64::consts::PI * x;
-                    let sinc = if x.abs() < 1e-9 { 1.0 } else { angle.sin() / angle };
-                    sinc * window * f64::from(value(whole as i64 + k))
-                })
-                .sum();
-            sum as f32
+            between(sound, i as f64 * (1.0 - ppm * 1e-6) - ms * RATE as f64 / 1000.0)
         })
         .collect()
+}
+
+/// The sound at a moment between its samples.
+pub(crate) fn between(sound: &[f32], from: f64) -> f32 {
+    const HALF: i64 = 16;
+    let value = |i: i64| usize::try_from(i).ok().and_then(|i| sound.get(i)).copied().unwrap_or(0.0);
+    let (whole, part) = (from.floor(), from - from.floor());
+    let sum: f64 = (1 - HALF..=HALF)
+        .map(|k| {
+            let x = k as f64 - part;
+            let window = 0.5 + 0.5 * (std::f64::consts::PI * x / HALF as f64).cos();
+            let angle = std::f64::consts::PI * x;
+            let sinc = if x.abs() < 1e-9 { 1.0 } else { angle.sin() / angle };
+            sinc * window * f64::from(value(whole as i64 + k))
+        })
+        .sum();
+    sum as f32
 }
 
 /// Mean power of the 10 ms that are within 25 dB of the loud ones.
@@ -218,13 +222,13 @@ pub fn active(sound: &[f32]) -> f64 {
     kept.iter().sum::<f64>() / kept.len().max(1) as f64
 }
 
-fn scale(sound: &mut [f32], level_db: f64) {
+pub(crate) fn scale(sound: &mut [f32], level_db: f64) {
     let gain = (10f64.powf(level_db / 10.0) / active(sound).max(1e-20)).sqrt() as f32;
     sound.iter_mut().for_each(|x| *x *= gain);
 }
 
 /// Chords that fade, with a click of noise at each beat.
-fn music(dice: &mut Seed, length: usize) -> Vec<f32> {
+pub fn music(dice: &mut Seed, length: usize) -> Vec<f32> {
     let mut out = vec![0.0; length];
     for (beat, begin) in (0..length).step_by(at(0.4)).enumerate() {
         let root = [220.0, 174.6, 261.6, 196.0][beat / 4 % 4];
