@@ -15,6 +15,9 @@ use std::collections::VecDeque;
 
 /// Echo removed by at least this much leaves speech on top.
 const ERLE_ENOUGH: f32 = 15.0;
+/// From so much on a sign of speech may lower the reply: that costs little, and an untrained
+/// canceller, which takes every word of the reply for one, has less.
+const ERLE_SOME: f32 = 8.0;
 /// The far end below this level makes no echo worth the name.
 const FAR_QUIET: f32 = -60.0;
 /// The far end above this level teaches how loud its echo is.
@@ -86,6 +89,12 @@ impl Ear {
         }
     }
 
+    /// Whether a sign of speech in this block may lower the reply.
+    pub(super) fn suspects(&self, policy: BargeIn, near: &Near) -> bool {
+        let some = policy == BargeIn::Auto && near.erle.0 >= ERLE_SOME;
+        some || self.allows(policy, near)
+    }
+
     /// Gate `always`: whether the service would hear the reply itself and interrupt it.
     pub(super) fn hears_echo(&self, policy: BargeIn, near: &Near) -> bool {
         match policy {
@@ -147,6 +156,10 @@ mod tests {
         assert!(ear.allows(BargeIn::Auto, &near(-50.0, -144.0, Voice::Talking)));
         ear.note(&near(-20.0, -20.0, Voice::Talking), true);
         let mut cancelled = near(-50.0, -20.0, Voice::Talking);
+        assert!(!ear.allows(BargeIn::Auto, &cancelled));
+        assert!(!ear.suspects(BargeIn::Auto, &cancelled));
+        cancelled.erle = Db(10.0);
+        assert!(ear.suspects(BargeIn::Auto, &cancelled) && !ear.suspects(BargeIn::Off, &cancelled));
         assert!(!ear.allows(BargeIn::Auto, &cancelled));
         cancelled.erle = Db(20.0);
         assert!(ear.allows(BargeIn::Auto, &cancelled));

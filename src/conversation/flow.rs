@@ -95,7 +95,8 @@ impl Conversation {
             self.mark_speech(now);
         }
         let speaking = matches!(self.turn, Turn::Speaking { .. });
-        self.duck(speaking && allowed && self.mic.fresh_sign());
+        let suspect = detected && self.ear.suspects(self.policy.barge_in, near);
+        self.duck(speaking && suspect && self.mic.fresh_sign());
     }
 
     /// Edges of the voice detector.

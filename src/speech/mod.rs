@@ -17,6 +17,7 @@ pub mod lore;
 pub mod offline;
 pub mod thread;
 pub mod vad;
+mod vowel;
 pub mod wake;
 
 use crate::base::event::{Near, Voice};
@@ -26,7 +27,7 @@ use aec::EchoCanceller;
 use echo::EchoPath;
 use gain::{GainControl, Heard};
 use std::time::Duration;
-use vad::Vad;
+use vad::{Echo, Vad};
 use wake::{NullDetector, WakeDetector};
 
 /// Which channel of the microphone is used.
@@ -143,7 +144,10 @@ impl FrontEnd {
         }
         // The detectors hear the sound before the gain, which follows from what they say: what has
         // been heard before must not change what counts as speech or as a wake word now.
-        let (speech, voice) = self.vad.process(&block, self.playing());
+        let mic = power(near);
+        let raised = self.input_gain.0.powi(2);
+        let echo = self.playing().then_some(Echo { mic: mic * raised, erle });
+        let (speech, voice) = self.vad.process(&block, echo);
         let wake = self.wake.feed(&block);
         let heard = match voice {
             _ if self.playing() => Heard::Other,
@@ -158,7 +162,7 @@ impl FrontEnd {
             speech,
             voice,
             wake,
-            mic: Db::from_power(power(near)),
+            mic: Db::from_power(mic),
             far: Db::from_power(far_power),
             erle,
         }

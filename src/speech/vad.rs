@@ -2,11 +2,14 @@
 //!
 //! The detector scores frames of 16 ms; blocks are 10 ms, so samples pass through a small buffer.
 //! Its figures at a threshold of 0.5, and why it is raised while the speaker plays: residual echo
-//! scores like faint speech.
+//! scores like faint speech. While the speaker plays, two things more are asked of speech, because
+//! a reply is at stake: that it is louder than what the canceller usually leaves, and vowels.
 
+use super::power;
+use super::vowel::Vowels;
 use crate::base::event::Voice;
 use crate::base::pcm::{BLOCK, Block};
-use crate::base::unit::Score;
+use crate::base::unit::{Db, Score};
 
 /// Samples the detector wants at once: 16 ms at 16 kHz, fixed by its model.
 const FRAME: usize = 256;
@@ -27,6 +30,30 @@ const HANG: u32 = 27;
 /// the decision for ever.
 const STRAY: u32 = 2;
 
+/// Score from which a vowel is looked for: the detector is sure of a short one when it is over.
+const VOWEL: f32 = 0.35;
+/// Frames of speech without vowels, a whisper, that are believed: so many in the last second. Coughs
+/// have pauses and breath is shorter.
+const WHISPER: u32 = 50;
+/// Frames of a second.
+const SECOND: u32 = 62;
+/// Echo attenuation from which it says how loud the residual can be.
+const TRUSTED: f32 = 15.0;
+/// Share of the usual attenuation, in decibels, that speech stays below: 40 dB make a bar 10 dB
+/// over the residual, 20 dB, which noise limits, one of 5.
+const USUAL: f32 = 0.75;
+/// Rate at which the levels for that follow: 50 ms.
+const FOLLOW: f32 = 0.2;
+
+/// What is known of the echo of a speaker that is audible.
+#[derive(Debug, Clone, Copy)]
+pub struct Echo {
+    /// Mean power of the microphone before the canceller.
+    pub mic: f32,
+    /// The usual attenuation.
+    pub erle: Db,
+}
+
 /// Decides whether somebody speaks.
 pub struct Vad {
     detector: Box<earshot::Detector>,
@@ -34,8 +61,12 @@ pub struct Vad {
     filled: usize,
     score: f32,
     /// One bit a frame, newest lowest: whether it scored as speech.
-    hits: u32,
+    hits: u64,
     voice: Voice,
+    vowels: Vowels,
+    /// Mean power before and behind the canceller, of late.
+    levels: [f32; 2],
+    trusted: bool,
 }
 
 impl std::fmt::Debug for Vad {
@@ -60,12 +91,17 @@ impl Vad {
             score: 0.0,
             hits: 0,
             voice: Voice::Quiet,
+            vowels: Vowels::new(),
+            levels: [0.0; 2],
+            trusted: false,
         }
     }
 
-    /// Takes the next block; `playing` says whether the speaker is audible. The score is that of
-    /// the newest whole frame.
-    pub fn process(&mut self, block: &Block, playing: bool) -> (Score, Voice) {
+    /// Takes the next block; `echo` while the speaker is audible. The score is that of the newest
+    /// whole frame.
+    pub fn process(&mut self, block: &Block, echo: Option<Echo>) -> (Score, Voice) {
+        self.vowels.process(block, self.score >= VOWEL);
+        let stands_out = self.stands_out(block, echo);
         for &sample in &block.0 {
             // The model is trained on samples that a card can deliver.
             self.frame[self.filled] = sample.clamp(-1.0, 1.0);
@@ -73,11 +109,30 @@ impl Vad {
             if self.filled == FRAME {
                 self.filled = 0;
                 self.score = self.detector.predict_f32(&self.frame).clamp(0.0, 1.0);
-                let threshold = if playing { THRESHOLD_PLAYING } else { THRESHOLD_IDLE };
-                self.voice = self.decide(self.score >= threshold);
+                let threshold = if echo.is_some() { THRESHOLD_PLAYING } else { THRESHOLD_IDLE };
+                let hit = self.score >= threshold && stands_out;
+                self.voice = self.decide(hit, echo.is_none() || self.vowels.enough());
             }
         }
         (Score(self.score), self.voice)
+    }
+
+    /// Whether more comes out than what is usually left of the echo.
+    fn stands_out(&mut self, block: &Block, echo: Option<Echo>) -> bool {
+        let Some(echo) = echo else { return true };
+        for (level, now) in self.levels.iter_mut().zip([echo.mic, power(block)]) {
+            *level += FOLLOW * (now - *level);
+        }
+        let trusted = echo.erle.0 >= TRUSTED;
+        if trusted && !self.trusted {
+            // What was taken for speech may have been echo: it is decided anew.
+            self.hits = 0;
+            self.vowels.forget();
+            self.voice = Voice::Quiet;
+        }
+        self.trusted = trusted;
+        let [before, behind] = self.levels;
+        !trusted || before < behind * 10f32.powf(0.1 * USUAL * echo.erle.0)
     }
 
     /// Forgets what was heard.
@@ -87,15 +142,20 @@ impl Vad {
         self.score = 0.0;
         self.hits = 0;
         self.voice = Voice::Quiet;
+        self.vowels = Vowels::new();
+        self.levels = [0.0; 2];
+        self.trusted = false;
     }
 
-    fn decide(&mut self, hit: bool) -> Voice {
-        self.hits = self.hits << 1 | u32::from(hit);
-        let recent = (self.hits & ((1 << WINDOW) - 1)).count_ones();
-        if recent >= TALKING {
+    /// `sure`: it may be speech and nothing else.
+    fn decide(&mut self, hit: bool, sure: bool) -> Voice {
+        self.hits = self.hits << 1 | u64::from(hit);
+        let of_last = |frames: u32| (self.hits & ((1 << frames) - 1)).count_ones();
+        let recent = of_last(WINDOW);
+        if recent >= TALKING && (sure || of_last(SECOND) >= WHISPER) {
             return Voice::Talking;
         }
-        let quiet = (self.hits & ((1 << HANG) - 1)).count_ones() <= STRAY;
+        let quiet = of_last(HANG) <= STRAY;
         match self.voice {
             _ if quiet => Voice::Quiet,
             Voice::Quiet if recent >= MAYBE => Voice::Maybe,
@@ -107,7 +167,7 @@ impl Vad {
 }
 
 // The mask of the longest look-back must fit the history, and a frame is longer than a block.
-const _: () = assert!(HANG < u32::BITS && WINDOW <= HANG && FRAME > BLOCK);
+const _: () = assert!(SECOND < u64::BITS && HANG < SECOND && WINDOW <= HANG && FRAME > BLOCK);
 
 #[cfg(test)]
 mod tests {
@@ -115,7 +175,7 @@ mod tests {
 
     fn frames(vad: &mut Vad, hit: bool, count: u32) -> Voice {
         for _ in 0..count {
-            vad.voice = vad.decide(hit);
+            vad.voice = vad.decide(hit, true);
         }
         vad.voice
     }
@@ -151,6 +211,14 @@ mod tests {
     }
 
     #[test]
+    fn without_vowels_it_takes_a_second() {
+        let mut vad = Vad::new();
+        let mut frames = |count| (0..count).map(|_| vad.decide(true, false)).last();
+        assert_ne!(frames(49), Some(Voice::Talking));
+        assert_eq!(frames(1), Some(Voice::Talking));
+    }
+
+    #[test]
     fn stray_frames_do_not_hold_it() {
         let mut vad = Vad::new();
         frames(&mut vad, true, 20);
@@ -172,7 +240,7 @@ mod tests {
                     *x *= if round > 200 { 5.0 } else { 0.01 };
                 }
             }
-            let (score, voice) = vad.process(&block, false);
+            let (score, voice) = vad.process(&block, None);
             assert!(round > 200 || voice == Voice::Quiet, "block {round}");
             assert!((0.0..=1.0).contains(&score.0));
         }

@@ -1,13 +1,17 @@
 //! The front end in simulated rooms: `make acoustic`. Every scene, or those named. Ends with 1 if
-//! a threshold is missed.
+//! a threshold is missed. Then who interrupts the speaker, and who does not.
 #![expect(clippy::print_stdout, reason = "a bench prints")]
 
+mod barge;
 mod bench;
 mod clean;
 
+use barge::{Act, Sayings, Session, Sum, converse};
 use bench::{Voices, missed, scene, second_trial, table, trial};
 use clean::suppression;
 use grok_speaker::speech::{Level, Options};
+use grok_speaker_sim::burst::Burst;
+use grok_speaker_sim::room::Scene;
 use grok_speaker_sim::score::{Clean, Score};
 use std::process::ExitCode;
 
@@ -45,6 +49,14 @@ fn main() -> ExitCode {
                 complaints.push(format!("{name}: {what}"));
             }
         }
+    }
+    let sayings = Sayings::read();
+    println!(
+        "\ninterruptions: lowered in 0.3 s, stopped in 0.5 s, first sound lost, by nobody a minute"
+    );
+    println!("stopped by {:?}", Burst::ALL);
+    for name in INTERRUPTED.iter().filter(|name| wanted(&(**name).to_owned())) {
+        interruptions(name, &scene(&table[*name]), &sayings, &mut complaints);
     }
     let table = clean::table();
     if wanted(&"noise".to_owned()) {
@@ -102,6 +114,48 @@ fn gain(entries: &toml::Value, voices: &Voices, complaints: &mut Vec<String>) {
             complaints.push(format!("gain at {level}: {what}"));
         }
     }
+}
+
+/// The scenes in which somebody interrupts.
+const INTERRUPTED: [&str; 7] = ["std", "small", "noise15", "music", "ser20", "move", "device"];
+
+fn interruptions(name: &str, scene: &Scene, sayings: &Sayings, complaints: &mut Vec<String>) {
+    let many = |settle: f64, acts: &[Act]| -> Vec<Session> {
+        (1..=4).map(|seed| converse(scene, seed, sayings, settle, acts)).collect()
+    };
+    let limits: toml::Table = include_str!("barge.toml").parse().expect("barge.toml");
+    let mut expect = |what: &str, value: f64, most: bool| {
+        let limit = limits[what].as_float().expect("a number");
+        if if most { value > limit } else { value < limit } {
+            complaints.push(format!("{name}: {what} is {value:.2}, not {limit}"));
+        }
+    };
+    let level = Sum::of(&many(7.0, &[Act::Say(0.0); 10]));
+    let below = Sum::of(&many(7.0, &[Act::Say(-10.0); 10]));
+    let shift = if scene.moved { Act::Shift } else { Act::Listen(1.0) };
+    let alone =
+        Sum::of(&many(0.5, &[Act::Listen(12.0), shift, Act::Listen(12.0), Act::Listen(1.0)]));
+    let sounds = Burst::ALL.map(|burst| {
+        let acts: Vec<Act> = (0..10).map(|i| Act::Disturb(burst, f64::from(i % 5) * 2.5)).collect();
+        Sum::of(&many(7.0, &acts)).stopped
+    });
+    let stopped = sounds.iter().sum::<f64>() / sounds.len() as f64;
+    expect("lowered", level.lowered, false);
+    expect("decided", level.decided, false);
+    expect("clipped", level.clipped, true);
+    expect("decided_below", below.decided, false);
+    expect("alone_stops", alone.stops, true);
+    expect("disturbed", stopped, true);
+    println!(
+        "{name:<9} {:>5.2} {:>5.2} {:>5.2}   10 dB below {:>5.2} {:>5.2}   alone {:>4.1} {:>4.1}   {sounds:.2?}",
+        level.lowered,
+        level.decided,
+        level.clipped,
+        below.lowered,
+        below.decided,
+        alone.ducks,
+        alone.stops
+    );
 }
 
 fn mean(scores: &[Score]) -> Score {

@@ -7,6 +7,7 @@ mod calibration;
 mod chaos;
 mod config;
 mod daemon;
+mod duplex;
 mod fair;
 mod panel;
 mod quirks;

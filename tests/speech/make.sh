@@ -13,9 +13,9 @@ trap 'rm -rf "$work"' EXIT
 # Peak of the speech; room for a front end that amplifies.
 PEAK_DBFS=-6
 
-# say NAME RATE TEXT: a sentence, cut where the sound begins and ends.
+# say NAME RATE TEXT [VOICE]: a sentence, cut where the sound begins and ends.
 say() {
-    espeak-ng -v en-us -s 165 -w "$work/raw.wav" "$3"
+    espeak-ng -v "${4:-en-us}" -s 165 -w "$work/raw.wav" "$3"
     sox -D "$work/raw.wav" -b 16 -r "$2" -c 1 "$work/$1.wav" \
         silence 1 0.01 0.1% reverse silence 1 0.01 0.1% reverse gain -n "$PEAK_DBFS"
 }
@@ -53,3 +53,37 @@ say c 8000 "How far is the moon"
 say d 8000 "Sing me a song"
 say e 8000 "Good night to you"
 join five_turns.wav lead.wav a.wav gap.wav b.wav gap.wav c.wav gap.wav d.wav gap.wav e.wav
+
+# Those who interrupt, and what they interrupt, in voices that are not each other's; a pause of half a
+# second and more stands between two sentences only.
+quiet gap 16000 0.6
+said=()
+while read -r voice text; do
+    said+=("gap.wav" "said${#said[@]}.wav")
+    say "said$((${#said[@]} - 2))" 16000 "$text" "$voice"
+done <<'END'
+en-gb+m1 Stop please
+en-us+f4 Wait that is not what I asked
+en-gb+f5 Can you turn the volume down a little
+en-us+m2 Hold on a second
+en-us+f4 No I meant tomorrow
+en-gb+m1 What time is it
+en-gb+f5 Excuse me how far is it
+en-us+m2 Okay that is enough
+en-gb+m1 And who wrote that book
+en-us+f4 Be quiet now
+en-us+m2 Please go back to the first one
+en-gb+f5 Never mind
+END
+join interruptions.wav "${said[@]}" gap.wav
+said=()
+while read -r voice text; do
+    said+=("gap.wav" "said${#said[@]}.wav")
+    say "said$((${#said[@]} - 2))" 16000 "$text" "$voice"
+done <<'END'
+en-us+f3 The weather will be mostly sunny with a light breeze from the west and a little rain after six
+en-gb+m3 Once upon a time there was a small house at the edge of a forest where nobody had lived for years
+en-us+m7 The train to the city leaves every twenty minutes from platform four and takes half an hour
+en-gb+f2 Water boils at a lower temperature when you climb a mountain because the air is thinner up there
+END
+join replies.wav "${said[@]}" gap.wav

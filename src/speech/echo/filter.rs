@@ -34,6 +34,9 @@ const TINY: f32 = 1e-9;
 const WRONG_STAYS: f32 = 0.93;
 /// Share of the echo estimate that stands in the error when the filter is wrong.
 const WRONG_SHARE: f32 = 0.3;
+/// Likeness of estimate and error, besides, when it is wrong beyond doubt: a talker who is as loud
+/// as the echo resembles it by chance, but not so much.
+const WRONG_ALIKE: f32 = 0.4;
 /// Energy of the estimate below which that says nothing.
 const WRONG_ENERGY: f32 = 0.05;
 /// Blocks after an alarm without another: the filter needs this long to show what it learned.
@@ -56,6 +59,7 @@ pub(super) struct Filter {
     before: [f32; BLOCK],
     left: f32,
     energy: f32,
+    error_energy: f32,
     pause: u32,
     next_pause: u32,
     work: [f32; SPAN],
@@ -74,6 +78,7 @@ impl Filter {
             before: [0.0; BLOCK],
             left: 0.0,
             energy: 0.0,
+            error_energy: 0.0,
             pause: 0,
             next_pause: WRONG_PAUSE,
             work: [0.0; SPAN],
@@ -91,7 +96,7 @@ impl Filter {
         self.first = 0;
         self.near_power = [1e-6; BINS];
         self.before = [0.0; BLOCK];
-        (self.left, self.energy) = (0.0, 0.0);
+        (self.left, self.energy, self.error_energy) = (0.0, 0.0, 0.0);
         (self.pause, self.next_pause) = (0, WRONG_PAUSE);
     }
 
@@ -187,6 +192,8 @@ impl Filter {
         let energy: f32 = echo.iter().map(|y| y * y).sum();
         self.left = WRONG_STAYS * self.left - both;
         self.energy = WRONG_STAYS * self.energy + energy;
+        let error_energy: f32 = error.iter().map(|e| e * e).sum();
+        self.error_energy = WRONG_STAYS * self.error_energy + error_energy;
         self.pause = self.pause.saturating_sub(1);
         if useful {
             self.next_pause = WRONG_PAUSE;
@@ -201,6 +208,12 @@ impl Filter {
     /// Whether the estimate stands in the error.
     pub(super) fn is_wrong(&self) -> bool {
         self.energy > WRONG_ENERGY && self.left > WRONG_SHARE * self.energy
+    }
+
+    /// Whether it stands there beyond doubt: the echo takes another path than before.
+    pub(super) fn is_surely_wrong(&self) -> bool {
+        let alike = WRONG_ALIKE * (self.energy * self.error_energy).sqrt();
+        self.is_wrong() && self.left > alike
     }
 
     /// What was learned may be of another path.

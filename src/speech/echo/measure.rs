@@ -23,6 +23,10 @@ const FALL: f32 = 0.03;
 /// The same when the echo estimate stands in the error: that is no person.
 const FALL_WRONG: f32 = 0.5;
 
+/// Blocks after the filter was surely wrong in which the attenuation is none: 400 ms, in which it
+/// learns the other path and a measurement ends.
+const WRONG_HOLD: u32 = 40;
+
 /// Levels and the echo attenuation.
 #[derive(Default)]
 pub(super) struct Measure {
@@ -38,6 +42,7 @@ pub(super) struct Measure {
     out_sum: f32,
     blocks: u32,
     wrong: bool,
+    wrong_hold: u32,
     erle: f32,
 }
 
@@ -63,6 +68,11 @@ impl Measure {
         self.fit >= FITS * self.echo
     }
 
+    /// The filter is surely wrong, or is not.
+    pub(super) fn distrust(&mut self, wrong: bool) {
+        self.wrong_hold = if wrong { WRONG_HOLD } else { self.wrong_hold.saturating_sub(1) };
+    }
+
     /// Notes what came out: the block before.
     pub(super) fn result(&mut self, out: &[f32; BLOCK], audible: bool, wrong: bool) {
         self.wrong |= wrong;
@@ -86,8 +96,8 @@ impl Measure {
         (self.mic_sum, self.out_sum, self.blocks, self.wrong) = (0.0, 0.0, 0, false);
     }
 
-    /// Echo attenuation.
+    /// Echo attenuation; none while the filter is known to be wrong.
     pub(super) fn erle(&self) -> Db {
-        Db(self.erle)
+        Db(if self.wrong_hold > 0 { 0.0 } else { self.erle })
     }
 }

@@ -137,6 +137,7 @@ impl Canceller {
         }
         self.drift.watch(self.filter.weights(), audible && counts);
         self.residual.process(&clean, &echo, counts, &mut self.transform, out);
+        self.measure.distrust(self.filter.is_surely_wrong());
         self.measure.result(out, audible, self.filter.is_wrong());
     }
 

@@ -4,8 +4,10 @@
 //! Never reads a clock or a file: a seed or a script decides everything.
 
 pub mod background;
+pub mod burst;
 pub mod card;
 pub mod check;
+pub mod duplex;
 pub mod event;
 pub mod person;
 pub mod room;
@@ -13,6 +15,5 @@ pub mod score;
 pub mod script;
 pub mod seed;
 pub mod service;
-
 pub mod stage;
 pub mod world;

@@ -140,7 +140,7 @@ fn place(to: &mut [f32], begin: f64, end: f64, sound: &[f32]) {
     }
 }
 
-fn speak(x: f32, speaker: Speaker) -> f32 {
+pub(crate) fn speak(x: f32, speaker: Speaker) -> f32 {
     let bent = |drive: f32, lean: f32| (drive * x + lean * (drive * x).powi(2)).tanh() / drive;
     match speaker {
         Speaker::Ideal => x,
@@ -185,25 +185,29 @@ pub(crate) fn through(sound: &[f32], response: &[f32]) -> Vec<f32> {
 
 /// The way from the speaker's clock to the microphone's.
 fn travel(sound: &[f32], delay_ms: f64, ppm: f64, jump_ms: f64, change: usize) -> Vec<f32> {
-    const HALF: i64 = 16;
-    let value = |i: i64| usize::try_from(i).ok().and_then(|i| sound.get(i)).copied().unwrap_or(0.0);
     (0..sound.len())
         .map(|i| {
             let ms = if i < change { delay_ms } else { delay_ms + jump_ms };
-            let from = i as f64 * (1.0 - ppm * 1e-6) - ms * RATE as f64 / 1000.0;
-            let (whole, part) = (from.floor(), from - from.floor());
-            let sum: f64 = (1 - HALF..=HALF)
-                .map(|k| {
-                    let x = k as f64 - part;
-                    let window = 0.5 + 0.5 * (std::f64::consts::PI * x / HALF as f64).cos();
-                    let angle = std::f64::consts::PI * x;
-                    let sinc = if x.abs() < 1e-9 { 1.0 } else { angle.sin() / angle };
-                    sinc * window * f64::from(value(whole as i64 + k))
-                })
-                .sum();
-            sum as f32
+            between(sound, i as f64 * (1.0 - ppm * 1e-6) - ms * RATE as f64 / 1000.0)
         })
         .collect()
+}
+
+/// The sound at a moment between its samples.
+pub(crate) fn between(sound: &[f32], from: f64) -> f32 {
+    const HALF: i64 = 16;
+    let value = |i: i64| usize::try_from(i).ok().and_then(|i| sound.get(i)).copied().unwrap_or(0.0);
+    let (whole, part) = (from.floor(), from - from.floor());
+    let sum: f64 = (1 - HALF..=HALF)
+        .map(|k| {
+            let x = k as f64 - part;
+            let window = 0.5 + 0.5 * (std::f64::consts::PI * x / HALF as f64).cos();
+            let angle = std::f64::consts::PI * x;
+            let sinc = if x.abs() < 1e-9 { 1.0 } else { angle.sin() / angle };
+            sinc * window * f64::from(value(whole as i64 + k))
+        })
+        .sum();
+    sum as f32
 }
 
 /// Mean power of the 10 ms that are within 25 dB of the loud ones.
@@ -224,7 +228,7 @@ pub(crate) fn scale(sound: &mut [f32], level_db: f64) {
 }
 
 /// Chords that fade, with a click of noise at each beat.
-pub(crate) fn music(dice: &mut Seed, length: usize) -> Vec<f32> {
+pub fn music(dice: &mut Seed, length: usize) -> Vec<f32> {
     let mut out = vec![0.0; length];
     for (beat, begin) in (0..length).step_by(at(0.4)).enumerate() {
         let root = [220.0, 174.6, 261.6, 196.0][beat / 4 % 4];

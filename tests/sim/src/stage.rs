@@ -74,6 +74,8 @@ pub struct Stage {
     /// Speaker level at the microphone's reference while it plays.
     pub far: f32,
     next_block: Moment,
+    /// Blocks come from somebody else.
+    pub deaf: bool,
     /// One block is heard in this many; the rest of the silence is left out.
     pub sparse: u64,
     events: u64,
@@ -100,6 +102,7 @@ impl Stage {
             levels: (-70.0, -25.0),
             far: -20.0,
             next_block: Moment::ZERO,
+            deaf: false,
             sparse: 1,
             events: 0,
             fresh: Vec::new(),
@@ -150,7 +153,7 @@ impl Stage {
         for fact in self.card.advance(self.now) {
             self.feed(Input::Playout(fact));
         }
-        if self.now >= self.next_block {
+        if self.now >= self.next_block && !self.deaf {
             let near = self.near();
             self.feed(Input::Near(near));
             let idle = self.voice == Voice::Quiet && !self.card.is_playing();
