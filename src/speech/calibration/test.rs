@@ -158,7 +158,8 @@ fn dead_and_deaf_channels_are_told_from_live_ones() {
     let (chosen, _) = measure(Channel::Number(1), &near, &far).unwrap();
     assert_eq!(judge(&chosen, Db(-20.0)).duplex, None);
     let (mixed, _) = measure(Channel::Mix, &near, &far).unwrap();
-    assert!((mixed.echo_db - measured.echo_db + 10.4).abs() < 0.5, "{}", mixed.echo_db);
+    // The mean of those that live, which are two.
+    assert!((mixed.echo_db - measured.echo_db + 2.5).abs() < 0.5, "{}", mixed.echo_db);
 }
 
 #[test]
