@@ -330,4 +330,6 @@ pub enum Earcon {
     Unmuted,
     /// How loud it is now.
     Volume,
+    /// What the speaker sounds like, for who sets it up.
+    Test,
 }

@@ -308,6 +308,11 @@ impl Conversation {
                 self.fact(now, Fact::Stopped);
                 Ok(())
             }
+            Command::Tone if self.turn.is_resting() && !self.downlink.is_playing() => {
+                self.queue.push_back(Output::Sound(Earcon::Test));
+                Ok(())
+            }
+            Command::Tone => Err(refusal("busy", "Somebody is talking with the speaker.")),
             Command::Mute { on } => {
                 self.mute(now, on);
                 Ok(())

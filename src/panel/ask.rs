@@ -30,6 +30,7 @@ pub const ASKS: &[(&str, Role)] = &[
     (name::KEY, Role::Admin),
     (name::SETUP, Role::Admin),
     (name::STEP_UP, Role::Admin),
+    (name::TONE, Role::Controller),
 ];
 
 /// Every event the speaker sends, with the role that receives it. What is not here is not sent.
@@ -89,6 +90,7 @@ pub fn parse(event: &str, role: Role, payload: &Value) -> Result<Ask, Refusal> {
         name::TEXT => text(payload).map(|text| Ask::Command(Command::Text { text })),
         name::TALK => Ok(Ask::Command(Command::Talk { on: on()? })),
         name::STOP => Ok(Ask::Command(Command::Stop)),
+        name::TONE => Ok(Ask::Command(Command::Tone)),
         name::MUTE => Ok(Ask::Command(Command::Mute { on: on()? })),
         name::VOLUME => percent(payload).map(|percent| Ask::Command(Command::Volume { percent })),
         name::LISTEN => Ok(Ask::Listen { on: on()? }),
@@ -209,6 +211,7 @@ mod tests {
             name::TURN,
             name::NOTICE,
             name::EVENT,
+            name::TONE,
         ];
         let admin = [
             name::SETTINGS,

@@ -41,6 +41,8 @@ pub mod name {
     pub const LOGS: &str = "grok-voice:logs";
     /// What helps to find a fault.
     pub const BUNDLE: &str = "grok-voice:bundle";
+    /// Let the speaker sound.
+    pub const TONE: &str = "grok-voice:tone";
     /// Receive wire events.
     pub const INSPECT: &str = "grok-voice:inspect";
     /// First word of the speaker.
@@ -82,6 +84,8 @@ pub enum Command {
     },
     /// Be quiet.
     Stop,
+    /// Let the speaker sound.
+    Tone,
     /// Microphone off or on.
     Mute {
         /// Whether it is to be off.

@@ -178,6 +178,7 @@ fn earcon_word(earcon: Earcon) -> &'static str {
         Earcon::Muted => "muted",
         Earcon::Unmuted => "unmuted",
         Earcon::Volume => "volume",
+        Earcon::Test => "test",
     }
 }
 
@@ -186,6 +187,7 @@ fn command(command: &Command) -> String {
         Command::Text { text } => format!("text {text:?}"),
         Command::Talk { on } => format!("talk {}", on_off(*on)),
         Command::Stop => "stop".to_owned(),
+        Command::Tone => "tone".to_owned(),
         Command::Mute { on } => format!("mute {}", on_off(*on)),
         Command::Volume { percent } => format!("volume {}", percent.percent()),
     }

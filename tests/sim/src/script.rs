@@ -118,6 +118,7 @@ pub fn act(stage: &mut Stage, step: &str) -> Option<()> {
         "text" => panel(stage, Command::Text { text: quoted()? }),
         "talk" => panel(stage, Command::Talk { on: word(1)? == "on" }),
         "hush" => panel(stage, Command::Stop),
+        "tone" => panel(stage, Command::Tone),
         "volume" => {
             let percent = Volume::try_from(u8::try_from(number(1)?).ok()?).ok()?;
             panel(stage, Command::Volume { percent });
