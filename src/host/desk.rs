@@ -5,14 +5,18 @@
 //! through a bounded channel.
 
 mod bundle;
+mod cards;
 mod clients;
 mod health;
 mod key;
 mod logs;
+mod record;
 mod settings;
 mod setup;
 #[cfg(test)]
 mod tests;
+
+pub use record::Booth;
 
 use crate::base::Clock;
 use crate::config::{Changes, Config};
@@ -35,8 +39,6 @@ pub enum Order {
     Settings(Changes, oneshot::Sender<Outcome>),
     /// Another key may be there: what was refused may be accepted.
     KeyChanged,
-    /// Let the speaker be heard.
-    Chime,
 }
 
 /// What errands need.
@@ -53,6 +55,8 @@ pub struct Desk {
     pub store: Arc<Store>,
     /// To the main thread.
     pub orders: mpsc::Sender<Order>,
+    /// Records the microphone.
+    pub booth: Booth,
 }
 
 impl std::fmt::Debug for Desk {
@@ -76,7 +80,6 @@ impl Desk {
             Errand::Bundle => bundle::gather(self),
             Errand::Health => health::report(self),
             Errand::Logs { after, level } => logs::after(self, after, level),
-            Errand::Chime => self.order(Order::Chime).map(|()| serde_json::json!({})),
             Errand::Clients => Ok(clients::list(self, asker)),
             Errand::Client { id, deed } => clients::change(self, asker, &id, deed),
             Errand::Invite { role } => clients::invite(self, asker, role),
@@ -85,6 +88,9 @@ impl Desk {
             Errand::Settings { changes } => settings::change(self, changes).await,
             Errand::Setup { news } => setup::run(self, news),
             Errand::StepUp { code } => clients::step_up(self, asker, &code),
+            Errand::Cards => cards::list(self).await,
+            Errand::Record { seconds } => self.booth.record(self, asker, seconds).await,
+            Errand::Recording { id, part } => self.booth.part(asker, id, part),
         }
     }
 

@@ -237,6 +237,7 @@ impl Host {
                 config: config.clone(),
                 store: Arc::clone(&store),
                 orders,
+                booth: desk::Booth::new(sound.shelf),
             });
             let shared = panel::Shared {
                 trust: trust.clone(),
@@ -312,6 +313,7 @@ struct Sound {
     door: AsyncWait,
     near: rtrb::Consumer<Near>,
     keep: speech::lore::Keep,
+    shelf: speech::tape::Shelf,
     outlet: Outlet,
     faults: std::sync::mpsc::Receiver<Fault>,
     report: std::sync::mpsc::SyncSender<Fault>,
@@ -344,6 +346,7 @@ impl Sound {
             (config.speech.clone(), Arc::clone(&pulse), Arc::clone(&bell));
         let counts = Arc::clone(counts);
         let (lore, keep) = speech::lore::lore();
+        let (deck, shelf) = speech::tape::tape();
         let worker = start("speech", FRONT_END, &bell, move || {
             speech::thread::run(
                 &options,
@@ -351,6 +354,7 @@ impl Sound {
                 far_out,
                 near_to_main,
                 lore,
+                deck,
                 &speech_wait as &dyn Wait,
                 &*done as &dyn Bell,
                 &shared,
@@ -364,6 +368,7 @@ impl Sound {
             door,
             near,
             keep,
+            shelf,
             outlet: Outlet::new(cards.feed),
             faults: cards.faults,
             report: cards.report,

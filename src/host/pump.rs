@@ -5,7 +5,7 @@
 
 use crate::audio::Xruns;
 use crate::base::Clock;
-use crate::base::event::{Earcon, Fault, Link, Near, PlayoutFact, Scene, Trouble, Wire};
+use crate::base::event::{Fault, Link, Near, PlayoutFact, Scene, Trouble, Wire};
 use crate::base::pulse::Pulse;
 use crate::base::ring::Bell;
 use crate::base::unit::Moment;
@@ -385,7 +385,6 @@ impl Pump {
                 let _ = reply.send(outcome);
             }
             Order::KeyChanged => self.handle(Input::Fault(Fault::WorldChanged)),
-            Order::Chime => self.outlet.feed().earcon(Earcon::Volume),
         }
     }
 

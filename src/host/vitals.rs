@@ -2,7 +2,7 @@
 //! held for as long as it takes to copy.
 
 use super::round_trip::RoundTrips;
-use crate::base::event::Fault;
+use crate::base::event::{Fault, Scene};
 use crate::base::unit::Moment;
 use crate::panel::event::{Event, Turn};
 use std::collections::VecDeque;
@@ -22,6 +22,8 @@ pub struct Vitals(Mutex<Notes>);
 struct Notes {
     looked: Option<Moment>,
     online: bool,
+    scene: Scene,
+    muted: bool,
     cards: [Option<String>; 2],
     trips: RoundTrips,
     turns: VecDeque<Turn>,
@@ -32,6 +34,10 @@ struct Notes {
 pub struct Seen {
     /// Whether a session with the service is up.
     pub online: bool,
+    /// What the speaker is doing.
+    pub scene: Scene,
+    /// Whether the microphone is off by the owner's will.
+    pub muted: bool,
     /// To the service and back, where it was measured: the last time, and as a rule.
     pub round_trip: Option<[Duration; 2]>,
     /// The microphone and the speaker in use, in the words of who opened them.
@@ -45,6 +51,7 @@ impl Vitals {
             Event::State(state) => {
                 let mut notes = self.notes();
                 notes.online = state.online;
+                (notes.scene, notes.muted) = (state.state, state.muted);
                 if !state.online {
                     // The next connection may lead elsewhere.
                     notes.trips = RoundTrips::default();
@@ -92,11 +99,18 @@ impl Vitals {
 
     /// What is known now. From now on round trips are measured for a while.
     pub fn look(&self, now: Moment) -> Seen {
-        let mut notes = self.notes();
-        notes.looked = Some(now);
+        self.notes().looked = Some(now);
+        self.glance()
+    }
+
+    /// The same, and no more than that.
+    pub fn glance(&self) -> Seen {
+        let notes = self.notes();
         let round_trip = notes.trips.last().zip(notes.trips.median());
         Seen {
             online: notes.online,
+            scene: notes.scene,
+            muted: notes.muted,
             round_trip: round_trip.map(|(last, median)| [last, median]),
             cards: notes.cards.clone(),
         }
@@ -115,7 +129,7 @@ impl Vitals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::event::{Scene, Side};
+    use crate::base::event::Side;
     use crate::base::unit::Volume;
     use crate::panel::event::State;
     use std::collections::BTreeMap;

@@ -20,7 +20,6 @@ pub const ASKS: &[(&str, Role)] = &[
     (name::INSPECT, Role::Controller),
     (name::SETTINGS, Role::Admin),
     (name::LISTEN, Role::Admin),
-    (name::CHIME, Role::Admin),
     (name::CLIENTS, Role::Admin),
     (name::HEALTH, Role::Viewer),
     (name::LOGS, Role::Admin),
@@ -30,7 +29,10 @@ pub const ASKS: &[(&str, Role)] = &[
     (name::KEY, Role::Admin),
     (name::SETUP, Role::Admin),
     (name::STEP_UP, Role::Admin),
+    (name::CARDS, Role::Admin),
     (name::TONE, Role::Controller),
+    (name::RECORD, Role::Admin),
+    (name::RECORDING, Role::Admin),
 ];
 
 /// Every event the speaker sends, with the role that receives it. What is not here is not sent.
@@ -216,7 +218,6 @@ mod tests {
         let admin = [
             name::SETTINGS,
             name::LISTEN,
-            name::CHIME,
             name::CLIENTS,
             name::CLIENT,
             name::INVITE,
@@ -226,6 +227,9 @@ mod tests {
             name::LOGS,
             name::BUNDLE,
             name::AUDIO,
+            name::CARDS,
+            name::RECORD,
+            name::RECORDING,
         ];
         let all: Vec<_> = ASKS.iter().chain(TELLS).copied().collect();
         assert_eq!(all.len(), viewer.len() + controller.len() + admin.len());
@@ -270,6 +274,9 @@ mod tests {
             (name::INSPECT, json!({"on": "yes"}), "true or false"),
             (name::LOGS, json!({"after": -1}), "whole number"),
             (name::LOGS, json!({"level": "loud"}), "error, warn"),
+            (name::RECORD, json!({}), "3..6"),
+            (name::RECORD, json!({"seconds": 7}), "3..6"),
+            (name::RECORDING, json!({"id": 1}), "part"),
             (name::VOLUME, json!({"percent": 101}), "0..100"),
             (name::VOLUME, json!({"percent": -1}), "0..100"),
             (name::VOLUME, json!({"percent": 1.5}), "0..100"),

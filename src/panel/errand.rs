@@ -27,8 +27,6 @@ const KEY: usize = 4096;
 /// A well-formed errand.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Errand {
-    /// Let the speaker be heard.
-    Chime,
     /// Who is paired.
     Clients,
     /// How the speaker and its board do.
@@ -42,6 +40,20 @@ pub enum Errand {
     },
     /// What helps to find a fault.
     Bundle,
+    /// The sound cards there are.
+    Cards,
+    /// Record the microphone.
+    Record {
+        /// How long, 3..=6.
+        seconds: u8,
+    },
+    /// A part of what was recorded.
+    Recording {
+        /// Which recording.
+        id: u64,
+        /// Which part, from 0.
+        part: usize,
+    },
     /// Change one of them.
     Client {
         /// Which.
@@ -120,7 +132,6 @@ pub type Desk = Arc<dyn Fn(Asker, Errand) -> Doing + Send + Sync>;
 /// Checks the payload of an event; `None` when it names no errand. The role was checked before.
 pub fn parse(event: &str, payload: &Value) -> Option<Result<Errand, Refusal>> {
     Some(match event {
-        name::CHIME => Ok(Errand::Chime),
         name::CLIENTS => Ok(Errand::Clients),
         name::HEALTH => Ok(Errand::Health),
         name::LOGS => logs(payload),
@@ -133,13 +144,16 @@ pub fn parse(event: &str, payload: &Value) -> Option<Result<Errand, Refusal>> {
         name::STEP_UP => {
             text(event, payload, "code", SHORT).map(|code| Errand::StepUp { code: code.to_owned() })
         }
+        name::CARDS => Ok(Errand::Cards),
+        name::RECORD => record(payload),
+        name::RECORDING => recording(payload),
         _ => return None,
     })
 }
 
 /// Both fields may be left out: then it is all lines there are.
 fn logs(payload: &Value) -> Result<Errand, Refusal> {
-    let bad = |words: &str| refusal("bad_request", format!("{}: {words}", name::LOGS));
+    let bad = |words: &str| bad(name::LOGS, words);
     let after = match payload.get("after") {
         None => 0,
         Some(after) => after.as_u64().ok_or_else(|| bad("\"after\" must be a whole number"))?,
@@ -152,6 +166,24 @@ fn logs(payload: &Value) -> Result<Errand, Refusal> {
             .ok_or_else(|| bad("\"level\" must be error, warn, info, debug or trace"))?,
     };
     Ok(Errand::Logs { after, level })
+}
+
+/// Long enough for a sentence, short enough to be held in memory whole.
+fn record(payload: &Value) -> Result<Errand, Refusal> {
+    let seconds = payload.get("seconds").and_then(Value::as_u64);
+    let seconds = seconds.and_then(|s| u8::try_from(s).ok()).filter(|s| (3..=6).contains(s));
+    seconds
+        .map(|seconds| Errand::Record { seconds })
+        .ok_or_else(|| bad(name::RECORD, "\"seconds\" must be a whole number 3..6"))
+}
+
+fn recording(payload: &Value) -> Result<Errand, Refusal> {
+    let number = |field: &str| {
+        let number = payload.get(field).and_then(Value::as_u64);
+        number.ok_or_else(|| bad(name::RECORDING, &format!("\"{field}\" must be a whole number")))
+    };
+    let part = usize::try_from(number("part")?).unwrap_or(usize::MAX);
+    Ok(Errand::Recording { id: number("id")?, part })
 }
 
 fn client(event: &str, payload: &Value) -> Result<Errand, Refusal> {
@@ -232,7 +264,6 @@ mod tests {
     #[test]
     fn payloads_become_errands() {
         for (event, payload, errand) in [
-            (name::CHIME, json!(null), Errand::Chime),
             (name::CLIENTS, json!({}), Errand::Clients),
             (
                 name::CLIENT,

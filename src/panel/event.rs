@@ -21,8 +21,6 @@ pub mod name {
     pub const SETTINGS: &str = "grok-voice:settings";
     /// Receive the sound of every reply.
     pub const LISTEN: &str = "grok-voice:listen";
-    /// Let the speaker be heard.
-    pub const CHIME: &str = "grok-voice:chime";
     /// Change a paired client.
     pub const CLIENT: &str = "grok-voice:client";
     /// Open a pairing window.
@@ -41,8 +39,14 @@ pub mod name {
     pub const LOGS: &str = "grok-voice:logs";
     /// What helps to find a fault.
     pub const BUNDLE: &str = "grok-voice:bundle";
+    /// The sound cards there are.
+    pub const CARDS: &str = "grok-voice:cards";
     /// Let the speaker sound.
     pub const TONE: &str = "grok-voice:tone";
+    /// Record the microphone for a few seconds.
+    pub const RECORD: &str = "grok-voice:record";
+    /// Fetch what was recorded.
+    pub const RECORDING: &str = "grok-voice:recording";
     /// Receive wire events.
     pub const INSPECT: &str = "grok-voice:inspect";
     /// First word of the speaker.

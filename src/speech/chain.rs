@@ -3,6 +3,7 @@
 use super::align::Reference;
 use super::echo::EchoPath;
 use super::intake::{Intake, Piece, Side};
+use super::tape::Tape;
 use super::{FrontEnd, Known, Options};
 use crate::base::event::Near;
 use crate::base::pcm::{BLOCK, BLOCK_RATE, Block};
@@ -33,6 +34,8 @@ struct Stage {
     at: Moment,
     /// Samples in the blocks handed on since the stream began.
     index: u64,
+    /// A recording under way.
+    tape: Option<Tape>,
 }
 
 impl Chain {
@@ -47,6 +50,7 @@ impl Chain {
                 filled: 0,
                 at: Moment::ZERO,
                 index: 0,
+                tape: None,
             },
             reference: Reference::new(),
         }
@@ -86,6 +90,20 @@ impl Chain {
     /// How the room answers, if that is worth keeping.
     pub fn path(&mut self) -> Option<&EchoPath> {
         self.stage.front.path()
+    }
+
+    /// Records from the next block on.
+    pub fn record(&mut self, mut tape: Tape) {
+        // The count so far, until it is given back.
+        tape.clipped = self.clipped();
+        self.stage.tape = Some(tape);
+    }
+
+    /// Gives back a tape that is full; or `now`, however much is on it.
+    pub fn eject(&mut self, now: bool) -> Option<Tape> {
+        let mut tape = self.stage.tape.take_if(|tape| now || tape.is_full())?;
+        tape.clipped = self.clipped() - tape.clipped;
+        Some(tape)
     }
 
     /// How much later than the microphone the cleaned sound is; known from the first period on.
@@ -137,7 +155,11 @@ impl Stage {
             if self.filled == BLOCK {
                 self.filled = 0;
                 let far = reference.block(self.index, self.at + LEAD, self.front.drift());
-                each(self.front.process(&self.block, &far, self.at));
+                let mut near = self.front.process(&self.block, &far, self.at);
+                if let Some(tape) = &mut self.tape {
+                    tape.block(&self.block, &mut near);
+                }
+                each(near);
                 self.index += BLOCK as u64;
             }
         }

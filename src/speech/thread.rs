@@ -6,6 +6,7 @@
 use super::Options;
 use super::chain::Chain;
 use super::lore::Lore;
+use super::tape::Deck;
 use crate::base::event::Voice;
 use crate::base::pulse::Pulse;
 use crate::base::ring::{Bell, PeriodReader, Wait};
@@ -45,12 +46,13 @@ pub fn run(
     far: PeriodReader,
     out: Producer<Near>,
     lore: Lore,
+    deck: Deck,
     bell: &dyn Wait,
     done: &dyn Bell,
     pulse: &Pulse,
     counts: &Counts,
 ) {
-    let mut worker = Worker::new(options, near, far, out, lore);
+    let mut worker = Worker::new(options, near, far, out, lore, deck);
     while !pulse.stopped() {
         pulse.beat();
         let blocks = if pulse.eased() { BLOCKS_AT_EASE } else { BLOCKS_A_RING };
@@ -67,6 +69,7 @@ struct Worker {
     far: PeriodReader,
     out: Producer<Near>,
     lore: Lore,
+    deck: Deck,
     samples: Vec<f32>,
     voice: Voice,
     /// Blocks since main was last woken.
@@ -80,6 +83,7 @@ impl Worker {
         far: PeriodReader,
         out: Producer<Near>,
         lore: Lore,
+        deck: Deck,
     ) -> Self {
         Self {
             chain: Chain::new(options),
@@ -87,6 +91,7 @@ impl Worker {
             far,
             out,
             lore,
+            deck,
             samples: Vec::with_capacity(PERIOD_SAMPLES),
             voice: Voice::Quiet,
             unrung: 0,
@@ -96,6 +101,7 @@ impl Worker {
     /// Takes what waits and wakes main after so many blocks. Bounded by what the rings hold.
     fn turn(&mut self, blocks: u32, done: &dyn Bell, counts: &Counts) {
         self.lore.read(&mut self.chain);
+        self.deck.turn(&mut self.chain);
         for _ in 0..self.far.waiting() {
             self.samples.clear();
             let Some(head) = self.far.pop(&mut self.samples) else { break };
@@ -134,6 +140,7 @@ mod tests {
     use crate::speech::Known;
     use crate::speech::echo::EchoPath;
     use crate::speech::lore::{Keep, lore};
+    use crate::speech::tape::tape;
     use assert_no_alloc::assert_no_alloc;
     use rtrb::{Consumer, RingBuffer};
     use std::sync::atomic::AtomicU32;
@@ -167,7 +174,8 @@ mod tests {
             let (far, far_reader) = periods(64, 64 * 480);
             let (out, out_reader) = RingBuffer::new(room);
             let (lore, keep) = lore();
-            let worker = Worker::new(&Options::default(), near_reader, far_reader, out, lore);
+            let worker =
+                Worker::new(&Options::default(), near_reader, far_reader, out, lore, tape().0);
             Self {
                 worker,
                 keep,
@@ -314,8 +322,9 @@ mod tests {
         let options = Options::default();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let lore = lore().0;
-                run(&options, near_reader, far_reader, out, lore, &&bell, &done, &pulse, &counts);
+                let (lore, deck) = (lore().0, tape().0);
+                let (near, far, bell) = (near_reader, far_reader, &&bell);
+                run(&options, near, far, out, lore, deck, bell, &done, &pulse, &counts);
             });
             for k in 0..2u64 {
                 let head = PeriodHead {

@@ -48,7 +48,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("alsa", &["audio/card/"]),
     ("anyhow", &["cli.rs", "host/"]),
     ("axum", &["panel/guard.rs", "panel/pages.rs"]),
-    ("base64", &["conversation/journal.rs", "grok/", "standin/wire.rs"]),
+    ("base64", &["conversation/journal.rs", "grok/", "host/desk/record.rs", "standin/wire.rs"]),
     ("clap", &["cli.rs", "host/listen.rs", "host/standin.rs"]),
     ("config", &["config/layer.rs"]),
     ("cpal", &["audio/desktop.rs"]),

@@ -86,7 +86,9 @@ pub(crate) fn to_the_wire(seconds: u32) {
     counted(&mut || {
         let (near, far, blocks) = ends.take().unwrap();
         let lore = speech::lore::lore().0;
-        speech::thread::run(&speech, near, far, blocks, lore, &rest, &Silent, &pulse, &counts);
+        let deck = speech::tape::tape().0;
+        let speech = &speech;
+        speech::thread::run(speech, near, far, blocks, lore, deck, &rest, &Silent, &pulse, &counts);
     });
     let appends = rest.0.borrow().main.appends as u32;
     assert!(appends.abs_diff(seconds * 50) <= 2, "{appends} messages in {seconds} s");

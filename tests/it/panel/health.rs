@@ -1,9 +1,9 @@
 //! Health, log and support bundle, carried out by the speaker's own desk.
 
 use super::desk::Desk;
-use grok_speaker::base::event::{Fault, Side};
+use grok_speaker::base::event::{Fault, Scene, Side};
 use grok_speaker::base::secret::Secret;
-use grok_speaker::base::unit::Moment;
+use grok_speaker::base::unit::{Moment, Volume};
 use grok_speaker::config::{self, Sources};
 use grok_speaker::host::counters::Counters;
 use grok_speaker::host::health::Health;
@@ -13,8 +13,9 @@ use grok_speaker::host::store::Store;
 use grok_speaker::host::vitals::Vitals;
 use grok_speaker::host::{desk, redact};
 use grok_speaker::panel::Trust;
-use grok_speaker::panel::event::{Event, Turn, name};
+use grok_speaker::panel::event::{Event, State, Turn, name};
 use grok_speaker::panel::trust::Role;
+use grok_speaker::speech::tape::tape;
 use grok_speaker::speech::thread::Counts;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -57,7 +58,9 @@ impl House {
         let trust = Trust::open(&folder, Arc::new(|| 1_800_000_000));
         let store = Arc::new(Store::open(&folder));
         let orders = tokio::sync::mpsc::channel(desk::ORDERS).0;
-        let carrier = desk::open(desk::Desk { trust, clock, records, config, store, orders });
+        let booth = desk::Booth::new(tape().1);
+        let carrier =
+            desk::open(desk::Desk { trust, clock, records, config, store, orders, booth });
         let desk = Desk::served(folder, |_| {}, carrier);
         Self { desk, vitals, book, counters }
     }
@@ -141,4 +144,43 @@ async fn a27_a_support_bundle_helps_and_tells_no_secret() {
     let length = format!("({} characters)", PERSONAL.len());
     assert_eq!(holds("grok.instructions"), (length.as_str(), Some("--set grok.instructions")));
     assert_eq!(holds("grok.voice"), ("\"eve\"", None));
+}
+
+/// The state of a speaker that does this.
+fn doing(state: Scene, muted: bool) -> Event {
+    Event::State(State {
+        state,
+        volume: Volume::new(50).unwrap(),
+        muted,
+        online: true,
+        mode: String::new(),
+        voice: String::new(),
+        model: String::new(),
+        trouble: String::new(),
+        settings: 0,
+        barge_in: String::new(),
+    })
+}
+
+#[tokio::test]
+async fn no_microphone_is_recorded_muted_or_in_a_turn_and_a_mute_ends_it() {
+    let house = House::new();
+    let mut panel = house.desk.panel(Role::Admin).await;
+    let payload = || json!({"seconds": 3});
+    for (scene, muted, code) in [
+        (Scene::Muted, true, "muted"),
+        (Scene::Speaking, true, "muted"),
+        (Scene::Listening, false, "busy"),
+        (Scene::Thinking, false, "busy"),
+    ] {
+        house.vitals.event(&doing(scene, muted));
+        assert_eq!(panel.ask(name::RECORD, payload()).await["code"], code, "{scene:?}");
+    }
+    house.vitals.event(&doing(Scene::Asleep, false));
+    let first = panel.send(name::RECORD, payload()).await;
+    assert_eq!(panel.ask(name::RECORD, payload()).await["code"], "busy", "one at a time");
+    house.vitals.event(&doing(Scene::Muted, true));
+    assert_eq!(panel.answer(first).await["code"], "muted");
+    let gone = panel.ask(name::RECORDING, json!({"id": 1, "part": 0})).await;
+    assert_eq!(gone["code"], "gone");
 }
