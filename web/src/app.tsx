@@ -10,6 +10,7 @@ import { Inspect } from './screens/inspect';
 import { Logs } from './screens/logs';
 import { Pair } from './screens/pair';
 import { Settings } from './screens/settings';
+import { Sound } from './screens/sound';
 import { Talk } from './screens/talk';
 import { Turns } from './screens/turns';
 import { Wizard, offer } from './screens/wizard';
@@ -22,12 +23,13 @@ const SCREENS = {
   turns: Turns,
   inspect: Inspect,
   settings: Settings,
+  sound: Sound,
   health: Health,
   logs: Logs,
   about: About,
   wizard: Wizard,
 };
-const ADMINS = ['settings', 'logs', 'wizard'];
+const ADMINS = ['settings', 'sound', 'logs', 'wizard'];
 
 /** What the whole page is coloured by. */
 function mood(): string {

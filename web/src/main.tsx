@@ -7,6 +7,7 @@ import './style/inspect.css';
 import './style/health.css';
 import './style/logs.css';
 import './style/settings.css';
+import './style/sound.css';
 import { render } from 'preact';
 import { App } from './app';
 import { connect } from './link/socket';

@@ -19,6 +19,8 @@ export interface State {
   trouble: string;
   /** Moves when somebody changes a setting. */
   settings: number;
+  /** What interrupts a reply beside a button. */
+  barge_in?: string;
 }
 
 export interface Line {

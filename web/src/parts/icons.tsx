@@ -97,6 +97,18 @@ export const Lines = () => (
     <path d="M5 6h14M5 10h9M5 14h14M5 18h6" />
   </Icon>
 );
+export const Play = () => (
+  <Icon>
+    <path d="M8 5.5v13l10.5-6.5z" />
+  </Icon>
+);
+export const Tune = () => (
+  <Icon>
+    <path d="M4 7h9M19 7h1M4 17h1M11 17h9" />
+    <circle cx="16" cy="7" r="2.5" />
+    <circle cx="8" cy="17" r="2.5" />
+  </Icon>
+);
 export const Wave = () => (
   <svg class="wave" viewBox="0 0 44 32" aria-hidden="true" focusable="false">
     <path d="M4 12v8M13 7v18M22 3v26M31 8v16M40 13v6" />

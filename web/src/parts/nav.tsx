@@ -2,7 +2,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { mayControl, role } from '../store';
 import { SCREENS, screen, type Screen } from '../store/route';
 import { t } from '../words';
-import { Bars, Bubble, Info, Lines, Pulse, Sliders, Swap } from './icons';
+import { Bars, Bubble, Info, Lines, Pulse, Sliders, Swap, Tune } from './icons';
 
 /** What has a place in it, and who sees it. The set-up has none: it is passed through. */
 const ICONS = {
@@ -10,12 +10,13 @@ const ICONS = {
   turns: Bars,
   inspect: Swap,
   settings: Sliders,
+  sound: Tune,
   health: Pulse,
   logs: Lines,
   about: Info,
 };
 const FOR_ALL: Screen[] = ['talk', 'health', 'about'];
-const FOR_ADMINS: Screen[] = ['settings', 'logs'];
+const FOR_ADMINS: Screen[] = ['settings', 'sound', 'logs'];
 
 function isOpen(name: Screen): boolean {
   if (FOR_ADMINS.includes(name)) return role.value === 'admin';

@@ -2,7 +2,17 @@
 
 import { signal } from '@preact/signals';
 
-export const SCREENS = ['talk', 'turns', 'inspect', 'settings', 'health', 'logs', 'about', 'wizard'] as const;
+export const SCREENS = [
+  'talk',
+  'turns',
+  'inspect',
+  'settings',
+  'sound',
+  'health',
+  'logs',
+  'about',
+  'wizard',
+] as const;
 export type Screen = (typeof SCREENS)[number];
 
 function current(): Screen {
