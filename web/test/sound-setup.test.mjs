@@ -1,7 +1,7 @@
 // Setting up the sound, against the real program.
 
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -33,7 +33,10 @@ before(async () => {
   browser = await launch();
   makeMicrophone();
 });
-after(() => browser?.close());
+after(async () => {
+  await browser?.close();
+  rmSync(MIC, { force: true });
+});
 
 const go = (page) => page.evaluate(() => (location.hash = '#/sound'));
 const button = (page, name) => page.locator('.setup').getByRole('button', { name });

@@ -21,7 +21,7 @@ pub(super) async fn list(desk: &Desk) -> Outcome {
         (names, drive::cards())
     });
     let ([input_name, output_name], cards) =
-        look.await.map_err(|_| refusal("failed", "the cards cannot be looked at"))?;
+        look.await.map_err(|_| refusal("failed", "The cards cannot be looked at."))?;
     let [input, output] = desk.records.vitals.glance().cards;
     Ok(json!({
         "input": used(&desk.config.audio.input, input_name, input),

@@ -69,7 +69,7 @@ impl Booth {
 
     /// Records, and says how it came out.
     pub(super) async fn record(&self, desk: &Desk, asker: Asker, seconds: u8) -> Outcome {
-        let busy = || refusal("busy", "another recording is under way");
+        let busy = || refusal("busy", "Another recording is under way.");
         let mut running = Running(self.shelf.try_lock().map_err(|_| busy())?);
         allowed(desk)?;
         self.last().held = None;
@@ -85,7 +85,7 @@ impl Booth {
             }
             allowed(desk)?;
             if (desk.clock)() > end {
-                return Err(refusal("deaf", "the microphone delivers no sound"));
+                return Err(refusal("deaf", "The microphone delivers no sound."));
             }
         };
         Ok(self.hold(asker, &tape, HELD))
@@ -132,7 +132,8 @@ impl Booth {
             let mut parts = held.bytes.chunks(PART).skip(part);
             parts.next().map(|bytes| (BASE64_STANDARD.encode(bytes), parts.next().is_none()))
         });
-        let (pcm, is_last) = found.ok_or_else(|| refusal("gone", "this recording is not there"))?;
+        let (pcm, is_last) =
+            found.ok_or_else(|| refusal("gone", "The recording is not there any more."))?;
         if is_last {
             last.held = None;
         }
