@@ -2,7 +2,7 @@
 CARGO := .ci/cargo
 TARGET ?= aarch64-unknown-linux-gnu
 
-.PHONY: help demo test check deny golden bench bench-panel acoustic prompts speech web web-test clients conformance cross cross-container device-test ci
+.PHONY: help demo test check deny golden bench bench-panel acoustic prompts speech web web-test clients conformance cross cross-container deb device-test ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -98,8 +98,13 @@ cross: ## build for a board: TARGET=aarch64-unknown-linux-gnu or armv7-unknown-l
 cross-container: ## the same by the tool cross, which needs docker or podman
 	CROSS_CONFIG=cross.toml cross build --release --locked --target $(TARGET)
 
-device-test: ## install the service on a Debian system in a container and check it alive; needs root
+deb: prompts ## the same, packed for Debian and Raspberry Pi OS in target/deb
+	.ci/cross $(TARGET)
+	.ci/deb target/$(TARGET)/release/grok-speaker
+
+device-test: prompts ## install the package on a Debian system in a container and check the service alive; needs root
 	$(CARGO) build --release --locked
+	.ci/deb target/release/grok-speaker
 	tests/device/run.sh
 
 ci: ## what CI runs

@@ -1,18 +1,19 @@
 #!/bin/bash
-# Installs the daemon on a Debian system of its own, as README.md tells an owner to, boots that system
-# with systemd in a container, and checks the unit alive: ready, watchdog, sandbox, credential, exit 78.
+# Installs the package on a Debian system of its own, as README.md tells an owner to, boots that system
+# with systemd in a container, and checks the unit alive: ready, watchdog, sandbox, credential, exit 78,
+# and that the package goes as it came.
 #
-#   tests/device/run.sh [BINARY]      needs root; `make device-test`
+#   tests/device/run.sh      needs root and the package of `.ci/deb`; `make device-test`
 #
 # A container has no card, pins or Wi-Fi: what is checked here is the service.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-binary=${1:-target/release/grok-speaker}
+package=(target/deb/grok-speaker_*_"$(dpkg --print-architecture)".deb)
 BOOT_AND_CHECK_S=180
 work=$PWD/target/device
 tree=$work/tree share=$work/share
 [ "$(id -u)" = 0 ] || { echo "tests/device/run.sh needs root" >&2; exit 1; }
-[ -x "$binary" ] || { echo "no $binary; cargo build --release first" >&2; exit 1; }
+[ -e "${package[0]}" ] || { echo "no ${package[0]}; make device-test builds it" >&2; exit 1; }
 .ci/setup device
 . /etc/os-release
 
@@ -32,11 +33,9 @@ fi
 # What the owner copies to the board, and the steps of the README: the block of commands that follows this line.
 rm -rf "$share"
 mkdir -p "$share/files"
-cp systemd/* "$share/files/"
-cp "$binary" "$share/files/grok-speaker"
-[ ! -d board ] || cp -r board "$share/files/"
-awk '/^On the Pi, in the folder/ { on = 1 } on && /^```/ { n++; next } on && n == 1 { print } n == 2 { exit }' README.md |
-    grep -v 'apt-get' >"$share/install.sh"
+cp "${package[@]}" "$share/files/"
+awk '/^On the Pi, in the folder/ { on = 1 } on && /^```/ { n++; next } on && n == 1 { print } n == 2 { exit }' README.md \
+    >"$share/install.sh"
 cp tests/device/task.sh "$share/"
 cat >"$share/device-task.service" <<'UNIT'
 [Unit]

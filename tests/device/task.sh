@@ -31,9 +31,9 @@ within() {
     return 1
 }
 
-check "the README's steps install it" ". /share/install.sh >/tmp/install.log 2>&1 || { cat /tmp/install.log; false; }"
-check "starts without key, card or network, and says it is ready" "systemctl enable --now $unit 2>/dev/null"
-check "runs" "[ \$(shown ActiveState) = active ]"
+check "the README's step installs it" ". /share/install.sh >/tmp/install.log 2>&1 || { cat /tmp/install.log; false; }"
+check "starts without key, card or network, and says it is ready" "within 10 '[ \$(shown ActiveState) = active ]'"
+check "and with the system" "systemctl is-enabled -q $unit"
 pid=$(shown MainPID)
 check "runs as its own user" "[ \$(ps -o user= -p $pid | cut -c1-4) = grok ]"
 check "can gain no privilege" "grep -q 'NoNewPrivs:.1' /proc/$pid/status"
@@ -66,6 +66,13 @@ check "and is named" "said moed"
 rm /etc/grok-speaker/conf.d/wrong.toml
 systemctl reset-failed $unit
 check "runs again when it is right" "systemctl start $unit"
+
+printf '\n# mine\n' >>/etc/grok-speaker/config.toml
+check "a new package keeps the owner's configuration and starts the service anew" \
+    "dpkg -i /share/files/*.deb >/tmp/again.log 2>&1 && grep -q '^# mine' /etc/grok-speaker/config.toml && within 10 '[ \$(shown ActiveState) = active ]'"
+check "removing it stops the service and keeps what it knows" \
+    "dpkg -r $unit >/tmp/remove.log 2>&1 && ! pgrep -x $unit >/dev/null && [ -d /var/lib/private/$unit -o -d /var/lib/$unit ] && [ -e /etc/grok-speaker/xai_api_key ]"
+check "purging it leaves nothing" "dpkg -P $unit >/tmp/purge.log 2>&1 && [ ! -e /var/lib/$unit ] && [ ! -e /etc/grok-speaker ]"
 
 [ $failed = 0 ] || journalctl -u $unit --no-pager | tail -n 60
 echo "$passed passed, $failed failed"
