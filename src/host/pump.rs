@@ -3,6 +3,8 @@
 //! Runs on the main thread. It waits for everyone and nobody waits for it: what it hands to the
 //! audio threads goes through rings, what it hands to the panel through a bounded channel.
 
+mod asked;
+
 use crate::audio::Xruns;
 use crate::base::Clock;
 use crate::base::event::{Fault, Link, Near, PlayoutFact, Scene, Trouble, Wire};
@@ -22,7 +24,6 @@ use crate::host::lore::Archive;
 use crate::host::outlet::Outlet;
 use crate::host::panel::PanelLine;
 use crate::host::prompt::{self, Notice};
-use crate::host::redact;
 use crate::host::settings::Choices;
 use crate::host::supervise::{Crew, Finding};
 use crate::host::systemd;
@@ -30,11 +31,9 @@ use crate::host::tally::Tally;
 use crate::host::telemetry::Telemetry;
 use crate::host::thread::AsyncWait;
 use crate::host::vitals::Vitals;
-use crate::host::{Bug, FLIGHT, Invitation, key, meter::Meter};
-use crate::panel::ask::refusal;
+use crate::host::{Bug, FLIGHT, key, meter::Meter, redact};
+use crate::panel::Trust;
 use crate::panel::event::{Direction, Event, Severity};
-use crate::panel::trust::Role;
-use crate::panel::{Fingerprint, Trust};
 use anyhow::anyhow;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -356,87 +355,6 @@ impl Pump {
             self.announce(Notice::Lost, LOST_IS_NEWS);
         }
         self.speak(now);
-    }
-
-    async fn answer(&mut self, question: Question, reply: Reply) {
-        let answer = match question {
-            Question::Status => self.status(),
-            Question::Pair { role } => self.open_window(&role),
-        };
-        reply.send(&answer).await;
-    }
-
-    /// Does what the panel's desk cannot do itself.
-    fn order(&mut self, order: Order) {
-        match order {
-            Order::Settings(changes, reply) => {
-                let outcome = match self.choices.change(&changes) {
-                    Ok(None) => Ok(self.choices.sheet()),
-                    Ok(Some(config)) => {
-                        let keys: Vec<_> = changes.keys().map(String::as_str).collect();
-                        log::info!(keys = keys.join(" ").as_str(); "settings changed by a panel");
-                        self.config.policy = config.policy.clone();
-                        self.handle(Input::Policy(Box::new(config.policy)));
-                        Ok(self.choices.sheet())
-                    }
-                    Err(e) => Err(refusal("bad_request", redact::redact(e.to_string()))),
-                };
-                // A panel that has gone does not want it.
-                let _ = reply.send(outcome);
-            }
-            Order::KeyChanged => self.handle(Input::Fault(Fault::WorldChanged)),
-        }
-    }
-
-    /// What `status` says.
-    fn status(&self) -> serde_json::Value {
-        let mut status = self.tally.status();
-        let health = self.health.word().err().unwrap_or("ok");
-        status.insert("health".into(), health.into());
-        status.insert("uptime_s".into(), (self.clock)().since(Moment::ZERO).as_secs().into());
-        status.insert("build".into(), super::BUILD.into());
-        if let Some(panel) = &self.panel {
-            let urls = panel.urls();
-            status.insert("panel".into(), urls.first().cloned().into());
-            status.insert("panel_addresses".into(), urls.into());
-            if let Some(Fingerprint { sha256, groups }) = panel.fingerprint() {
-                status.insert("fingerprint".into(), groups.as_str().into());
-                status.insert("fingerprint_sha256".into(), sha256.as_str().into());
-            }
-        }
-        status.into()
-    }
-
-    /// Opens a pairing window; `None` where there is no panel.
-    pub(super) fn invite(&self, role: Role) -> Option<Invitation> {
-        let panel = self.panel.as_ref()?;
-        let (urls, fingerprint) = (panel.urls(), panel.fingerprint().cloned());
-        let now = (self.clock)();
-        let code = self.trust.open_window(role, now);
-        let seconds = code.until.since(now).as_secs();
-        Some(Invitation { urls, fingerprint, code: code.to_string(), seconds })
-    }
-
-    fn open_window(&mut self, role: &str) -> serde_json::Value {
-        let role = match role.parse() {
-            Ok(role) => role,
-            Err(e) => return serde_json::json!({"error": format!("{e}")}),
-        };
-        let invitation = self.invite(role);
-        if let Some(Invitation { code, seconds, .. }) = &invitation {
-            self.announce(Notice::Code(code), Duration::from_secs(*seconds));
-        }
-        match invitation {
-            Some(Invitation { urls, fingerprint, code, seconds }) => serde_json::json!({
-                "code": code,
-                "seconds": seconds,
-                "panel": urls.first(),
-                "panel_addresses": urls,
-                "fingerprint": fingerprint.as_ref().map(|f| f.groups.as_str()),
-                "fingerprint_sha256": fingerprint.as_ref().map(|f| f.sha256.as_str()),
-            }),
-            None => serde_json::json!({"error": "the panel is off (panel.listen)"}),
-        }
     }
 
     /// Closes in reverse: the service first, then the threads, then the files.

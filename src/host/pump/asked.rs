@@ -1,0 +1,98 @@
+//! What the loop is asked: by the control socket, and by the panel's desk.
+
+use super::Pump;
+use crate::base::event::Fault;
+use crate::base::unit::Moment;
+use crate::conversation::Input;
+use crate::host::control::{Question, Reply};
+use crate::host::desk::Order;
+use crate::host::prompt::Notice;
+use crate::host::{BUILD, Invitation, redact};
+use crate::panel::Fingerprint;
+use crate::panel::ask::refusal;
+use crate::panel::trust::Role;
+use std::time::Duration;
+
+impl Pump {
+    /// Answers a question of `status` or `pair`.
+    pub(super) async fn answer(&mut self, question: Question, reply: Reply) {
+        let answer = match question {
+            Question::Status => self.status(),
+            Question::Pair { role } => self.open_window(&role),
+        };
+        reply.send(&answer).await;
+    }
+
+    /// Does what the panel's desk cannot do itself.
+    pub(super) fn order(&mut self, order: Order) {
+        match order {
+            Order::Settings(changes, reply) => {
+                let outcome = match self.choices.change(&changes) {
+                    Ok(None) => Ok(self.choices.sheet()),
+                    Ok(Some(config)) => {
+                        let keys: Vec<_> = changes.keys().map(String::as_str).collect();
+                        log::info!(keys = keys.join(" ").as_str(); "settings changed by a panel");
+                        self.config.policy = config.policy.clone();
+                        self.handle(Input::Policy(Box::new(config.policy)));
+                        Ok(self.choices.sheet())
+                    }
+                    Err(e) => Err(refusal("bad_request", redact::redact(e.to_string()))),
+                };
+                // A panel that has gone does not want it.
+                let _ = reply.send(outcome);
+            }
+            Order::KeyChanged => self.handle(Input::Fault(Fault::WorldChanged)),
+        }
+    }
+
+    /// What `status` says.
+    fn status(&self) -> serde_json::Value {
+        let mut status = self.tally.status();
+        let health = self.health.word().err().unwrap_or("ok");
+        status.insert("health".into(), health.into());
+        status.insert("uptime_s".into(), (self.clock)().since(Moment::ZERO).as_secs().into());
+        status.insert("build".into(), BUILD.into());
+        if let Some(panel) = &self.panel {
+            let urls = panel.urls();
+            status.insert("panel".into(), urls.first().cloned().into());
+            status.insert("panel_addresses".into(), urls.into());
+            if let Some(Fingerprint { sha256, groups }) = panel.fingerprint() {
+                status.insert("fingerprint".into(), groups.as_str().into());
+                status.insert("fingerprint_sha256".into(), sha256.as_str().into());
+            }
+        }
+        status.into()
+    }
+
+    /// Opens a pairing window; `None` where there is no panel.
+    pub(in crate::host) fn invite(&self, role: Role) -> Option<Invitation> {
+        let panel = self.panel.as_ref()?;
+        let (urls, fingerprint) = (panel.urls(), panel.fingerprint().cloned());
+        let now = (self.clock)();
+        let code = self.trust.open_window(role, now);
+        let seconds = code.until.since(now).as_secs();
+        Some(Invitation { urls, fingerprint, code: code.to_string(), seconds })
+    }
+
+    fn open_window(&mut self, role: &str) -> serde_json::Value {
+        let role = match role.parse() {
+            Ok(role) => role,
+            Err(e) => return serde_json::json!({"error": format!("{e}")}),
+        };
+        let invitation = self.invite(role);
+        if let Some(Invitation { code, seconds, .. }) = &invitation {
+            self.announce(Notice::Code(code), Duration::from_secs(*seconds));
+        }
+        match invitation {
+            Some(Invitation { urls, fingerprint, code, seconds }) => serde_json::json!({
+                "code": code,
+                "seconds": seconds,
+                "panel": urls.first(),
+                "panel_addresses": urls,
+                "fingerprint": fingerprint.as_ref().map(|f| f.groups.as_str()),
+                "fingerprint_sha256": fingerprint.as_ref().map(|f| f.sha256.as_str()),
+            }),
+            None => serde_json::json!({"error": "the panel is off (panel.listen)"}),
+        }
+    }
+}
