@@ -173,7 +173,10 @@ test('paired clients: one more, another name, another role, out', LIMIT, async (
   await theirs.locator('#name').fill('Guest <b>phone</b>');
   await theirs.locator('.primary').click();
   await theirs.locator('.badge.live').waitFor();
-  assert.equal(await theirs.locator('.nav a').count(), 4, 'a controller has no settings');
+  await theirs.locator('.nav a[href="#/turns"]').waitFor();
+  for (const screen of ['settings', 'sound', 'logs']) {
+    assert.equal(await theirs.locator(`.nav a[href="#/${screen}"]`).count(), 0, `a controller has no ${screen}`);
+  }
   const row = page.locator('.client', { hasText: 'Guest <b>phone</b>' });
   await row.getByText('connected').waitFor();
   await digits.waitFor({ state: 'detached' });

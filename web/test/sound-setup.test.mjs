@@ -5,7 +5,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { LIMIT, axe, eachLook, launch, pair, shot, shotAndAxe, until, visitor } from './browser.mjs';
+import { LIMIT, axe, each, launch, look, pair, shot, until, visitor } from './browser.mjs';
 import { wav } from './sound.mjs';
 import { ROOT, Speaker, sleep } from './speaker.mjs';
 
@@ -106,12 +106,12 @@ test('the microphone is recorded, heard before and after, and nothing of it leav
     await until(async () => (await sentBytes(speaker)) > 0, 'the speaker has gone deaf', 25_000);
     await until(() => page.locator('.panel[data-state="asleep"]').count(), 'it does not end', 25_000);
     await page.locator('.setup').evaluate((box) => (box.scrollTop = 0));
-    await eachLook(page, 'sound', (name) => shotAndAxe(page, name));
+    await each(page, 'sound', (name) => look(page, name));
     await page.setViewportSize({ width: 390, height: 844 });
     for (const part of ['.sides', '.sound-cards']) {
       await page.locator(part).scrollIntoViewIfNeeded();
       await page.locator('.setup').evaluate((box, part) => (box.scrollTop = box.querySelector(part).offsetTop - 220), part);
-      await eachLook(page, `sound-${part.slice(1)}`, (name) => shot(page, name));
+      await each(page, `sound-${part.slice(1)}`, (name) => shot(page, name));
     }
     for (const width of [320, 390]) {
       await page.setViewportSize({ width, height: 568 });
