@@ -3,6 +3,9 @@
 //! The library's queue holds 128 packets a socket, and a heartbeat that finds it full closes the
 //! socket. So no more goes in than a share of it, and only while the peer takes it; the rest waits
 //! here (audio, oldest dropped) or in the ring of the feed (deltas, never dropped).
+//!
+//! What many are told many times a second is written once for all of them, through the library's
+//! rooms.
 
 use super::ask::{self, Pace, TELLS};
 use super::errand;
@@ -16,9 +19,15 @@ use serde_json::{Value, json};
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::{SendError, SocketError, TransportType};
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+/// The room of those who see the meters.
+const METERS: &str = "meters";
+/// The room of listeners who wait for nothing but the next slice.
+const IN_STEP: &str = "in step";
 /// Packets in flight: a quarter of the library's queue, so that answers and heartbeats find room.
 const PACKETS: usize = 32;
 /// Bytes in flight to a polling client: as base64 they fit into one answer of 64 KiB.
@@ -106,6 +115,8 @@ pub(super) struct Client {
     audio: VecDeque<Arc<Slice>>,
     audio_bytes: usize,
     traffic: VecDeque<Arc<Seen>>,
+    /// It is in the room of that name.
+    in_step: bool,
     packets: usize,
     bytes: usize,
     waiting: BTreeMap<u64, (Moment, AckSender)>,
@@ -130,6 +141,9 @@ impl Client {
         });
         socket.emit(name::HELLO, &hello).map_err(|_| Gone("closed during hello"))?;
         let cursor = seq.filter(|seq| feed.after(*seq) != Next::Lost).unwrap_or(feed.seq());
+        if ask::may(TELLS, role, name::TICK) {
+            socket.join(METERS);
+        }
         Ok(Self {
             id,
             sid: socket.id.to_string(),
@@ -146,6 +160,7 @@ impl Client {
             audio: VecDeque::new(),
             audio_bytes: 0,
             traffic: VecDeque::new(),
+            in_step: false,
             packets: PACKETS,
             bytes: POLL_BYTES,
             waiting: BTreeMap::new(),
@@ -226,13 +241,43 @@ impl Client {
         }
     }
 
-    /// Queues sound. A listener that does not keep up loses the oldest.
-    pub(super) fn hear(&mut self, slice: &Arc<Slice>) {
+    /// Sound for one that `hears` it or not. Says whether it gets the slice with all who are in step;
+    /// one that still waits for something has it queued, and loses the oldest if it does not keep up.
+    pub(super) fn hear(&mut self, hears: bool, slice: &Arc<Slice>, seq: u64) -> bool {
+        let size = slice.pcm.0.len();
+        let ready = self.audio.is_empty() && self.cursor == seq;
+        let in_step = hears && ready && self.packets > 0 && self.bytes >= size;
+        if std::mem::replace(&mut self.in_step, in_step) != in_step {
+            if in_step {
+                self.socket.join(IN_STEP);
+            } else {
+                self.socket.leave(IN_STEP);
+            }
+        }
+        if in_step {
+            self.packets -= 1;
+            self.bytes -= size;
+        } else if hears {
+            self.queue(slice.clone());
+        }
+        in_step
+    }
+
+    fn queue(&mut self, slice: Arc<Slice>) {
         self.audio_bytes += slice.pcm.0.len();
-        self.audio.push_back(slice.clone());
+        self.audio.push_back(slice);
         while self.audio_bytes > AUDIO_BYTES {
             let Some(lost) = self.audio.pop_front() else { break };
             self.audio_bytes -= lost.pcm.0.len();
+        }
+    }
+
+    /// Sends a slice to all who are in step. The library has room for it unless answers fill its queue
+    /// of a client, which then loses the slice; a socket that is closed is about to be forgotten.
+    pub(super) fn play(&self, slice: &Slice) {
+        let sent = self.socket.within(IN_STEP).emit(name::AUDIO, slice);
+        if let Poll::Ready(Err(error)) = at_once(sent) {
+            log::debug!(error:%; "a listener lost a slice");
         }
     }
 
@@ -256,7 +301,7 @@ impl Client {
         self.audio_bytes = self.audio.iter().map(|slice| slice.pcm.0.len()).sum();
     }
 
-    /// Sends the meters. Volatile: a newer one replaces one that has not left.
+    /// Sends the meters to all who see them. Volatile: a newer one replaces one that has not left.
     pub(super) fn tick(&self, seq: u64, tick: &Tick) {
         #[derive(Serialize)]
         struct Numbered<'a> {
@@ -264,9 +309,8 @@ impl Client {
             tick: &'a Tick,
             seq: u64,
         }
-        if ask::may(TELLS, self.role(), name::TICK) {
-            let _ = self.socket.volatile().emit(name::TICK, &Numbered { tick, seq });
-        }
+        let tick = Numbered { tick, seq };
+        let _ = at_once(self.socket.within(METERS).volatile().emit(name::TICK, &tick));
     }
 
     /// Keeps the way to answer until the host has.
@@ -310,8 +354,14 @@ impl Client {
 
     /// Leaves the namespace, with a last packet that says so.
     pub(super) fn leave(self) {
+        self.socket.leave_all();
         let _ = self.socket.disconnect();
     }
+}
+
+/// What the library does on this machine alone is done when it is asked for.
+fn at_once<T>(work: impl Future<Output = T>) -> Poll<T> {
+    pin!(work).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Answers a command, an errand with its data.

@@ -333,8 +333,10 @@ impl Hub {
                 inspecting.for_each(|client| client.see(&seen));
             }
             Event::Tick(tick) => {
-                let seq = state.feed.seq();
-                return state.clients.values().for_each(|client| client.tick(seq, &tick));
+                if let Some(any) = state.clients.values().next() {
+                    any.tick(state.feed.seq(), &tick);
+                }
+                return;
             }
             Event::Answer(answer) => {
                 let seq = state.feed.seq();
@@ -441,7 +443,8 @@ impl Hub {
 impl State {
     /// A slice for those who listen and for the one whose typed turn it answers.
     fn sound(&mut self, audio: &Audio) {
-        let Self { clients, next_slice, .. } = self;
+        let Self { clients, feed, next_slice, .. } = self;
+        let seq = feed.seq();
         let ears = |c: &Client| c.listening || audio.to == Some(c.id);
         if !clients.values().any(ears) {
             return;
@@ -449,7 +452,15 @@ impl State {
         for piece in audio.pcm.chunks(PIECE) {
             let slice = Arc::new(Slice::new(&audio.item, *next_slice, audio.rate, piece));
             *next_slice += 1;
-            clients.values_mut().filter(|c| ears(c)).for_each(|client| client.hear(&slice));
+            let mut in_step = None;
+            for client in clients.values_mut() {
+                if client.hear(ears(client), &slice, seq) {
+                    in_step = Some(&*client);
+                }
+            }
+            if let Some(any) = in_step {
+                any.play(&slice);
+            }
         }
     }
 }

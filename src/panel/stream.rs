@@ -66,16 +66,19 @@ impl Peer {
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
+    fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+
     /// Remembers whom to wake when it is cut; says whether it already is.
     fn waits(&self, side: usize, cx: &Context<'_>) -> bool {
-        if !self.cut.load(Ordering::Relaxed) {
-            let slot = &mut lock(&self.wakers)[side];
-            match slot {
-                Some(waker) => waker.clone_from(cx.waker()),
-                None => *slot = Some(cx.waker().clone()),
-            }
+        let slot = &mut lock(&self.wakers)[side];
+        match slot {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => *slot = Some(cx.waker().clone()),
         }
-        self.cut.load(Ordering::Relaxed)
+        // Read under the lock: who cuts takes the wakers after saying so.
+        self.is_cut()
     }
 }
 
@@ -183,8 +186,30 @@ fn was_cut() -> io::Error {
 }
 
 impl Stream {
-    /// Notes whether the kernel took what was written.
-    fn wrote<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    /// Does `work` unless the connection is cut, and lets whoever has to wait for it be woken by a cut.
+    fn unless_cut<T>(
+        &mut self,
+        side: usize,
+        cx: &mut Context<'_>,
+        work: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if self.peer.is_cut() {
+            return Poll::Ready(Err(was_cut()));
+        }
+        let result = work(Pin::new(&mut self.tcp), cx);
+        if result.is_pending() && self.peer.waits(side, cx) {
+            return Poll::Ready(Err(was_cut()));
+        }
+        result
+    }
+
+    /// Writes, and notes whether the kernel took it.
+    fn write<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        work: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let result = self.unless_cut(1, cx, work);
         self.peer.blocked.store(result.is_pending(), Ordering::Relaxed);
         result
     }
@@ -197,11 +222,8 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.peer.waits(0, cx) {
-            return Poll::Ready(Err(was_cut()));
-        }
         let before = buf.filled().len();
-        let result = Pin::new(&mut this.tcp).poll_read(cx, buf);
+        let result = this.unless_cut(0, cx, |tcp, cx| tcp.poll_read(cx, buf));
         if buf.filled().len() > before {
             this.peer.heard_us.store((this.clock)().micros(), Ordering::Relaxed);
         }
@@ -215,12 +237,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if this.peer.waits(1, cx) {
-            return Poll::Ready(Err(was_cut()));
-        }
-        let result = Pin::new(&mut this.tcp).poll_write(cx, buf);
-        this.wrote(result)
+        self.get_mut().write(cx, |tcp, cx| tcp.poll_write(cx, buf))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -240,11 +257,6 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if this.peer.waits(1, cx) {
-            return Poll::Ready(Err(was_cut()));
-        }
-        let result = Pin::new(&mut this.tcp).poll_write_vectored(cx, bufs);
-        this.wrote(result)
+        self.get_mut().write(cx, |tcp, cx| tcp.poll_write_vectored(cx, bufs))
     }
 }
