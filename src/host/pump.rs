@@ -5,7 +5,7 @@
 
 use crate::audio::Xruns;
 use crate::base::Clock;
-use crate::base::event::{Earcon, Fault, Link, Near, PlayoutFact, Scene, Trouble, Wire};
+use crate::base::event::{Earcon, Fault, Link, PlayoutFact, Scene, Trouble, Wire};
 use crate::base::pulse::Pulse;
 use crate::base::ring::Bell;
 use crate::base::unit::Moment;
@@ -35,6 +35,7 @@ use crate::panel::ask::refusal;
 use crate::panel::event::{Direction, Event, Severity};
 use crate::panel::trust::Role;
 use crate::panel::{Fingerprint, Trust};
+use crate::speech::thread::Fresh;
 use anyhow::anyhow;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -65,7 +66,7 @@ pub struct Pump {
     pub(super) door: AsyncWait,
     /// What effects answer at once, taken in after the effects of the input before.
     pub(super) pending: VecDeque<Input>,
-    pub(super) near: rtrb::Consumer<Near>,
+    pub(super) near: rtrb::Consumer<Fresh>,
     pub(super) lore: Archive,
     pub(super) outlet: Outlet,
     pub(super) faults: Receiver<Fault>,
@@ -194,6 +195,7 @@ impl Pump {
             Output::HangUp => self.socket.hang_up(),
             Output::Transmit(wire) => self.transmit(wire),
             Output::Play { epoch, tag, samples } => {
+                self.tally.play(tag, now, !self.outlet.is_replying());
                 let dropped = self.outlet.play(epoch, tag, &samples);
                 if dropped > 0 {
                     self.tally.dropped("playout");
@@ -224,8 +226,8 @@ impl Pump {
 
     fn transmit(&mut self, wire: Wire) {
         self.inspect(Direction::Sent, &wire);
-        self.tally.sent(&wire);
-        if self.socket.send(wire).is_err() {
+        let since = self.tally.sent(&wire);
+        if self.socket.send(wire, since).is_err() {
             self.tally.dropped("socket");
         }
     }
@@ -269,10 +271,10 @@ impl Pump {
             self.handle(Input::Fault(fault));
         }
         for _ in 0..BATCH {
-            let Ok(near) = self.near.pop() else { return };
+            let Ok((near, read)) = self.near.pop() else { return };
             self.last_near = (self.clock)();
             let near = self.notice.without(near);
-            self.tally.near(&near);
+            self.tally.near(&near, self.conversation.is_live().then_some(read));
             self.handle(Input::Near(near));
             if let Some(tick) = self.meter.feed(&near, self.outlet.feed().level()) {
                 self.publish(self.last_near, Event::Tick(tick));

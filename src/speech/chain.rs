@@ -154,6 +154,7 @@ mod tests {
     fn head(at_us: u64, frames: usize, rate: u32, channels: u16) -> PeriodHead {
         PeriodHead {
             at: Moment::from_micros(at_us),
+            moved: Moment::from_micros(at_us),
             position: 0,
             gap: 0,
             frames: frames as u32,
