@@ -66,6 +66,7 @@ impl Capture {
         let (position, gap) = self.axis.place(at, count, self.rate, stamp.xrun);
         let head = PeriodHead {
             at,
+            moved: stamp.at,
             position,
             gap,
             frames: count,

@@ -56,6 +56,8 @@ impl Epoch {
 pub struct PeriodHead {
     /// When its first frame was at the converter, by our clock.
     pub at: Moment,
+    /// When it was read from the card, or given to it.
+    pub moved: Moment,
     /// Index of its first frame since the stream began; it jumps where frames were lost.
     pub position: u64,
     /// Frames lost just before it: the reader fills in that much silence to keep the time axis true.
@@ -146,6 +148,7 @@ mod tests {
     fn head(position: u64, frames: u32) -> PeriodHead {
         PeriodHead {
             at: Moment::ZERO,
+            moved: Moment::ZERO,
             position,
             gap: 0,
             frames,

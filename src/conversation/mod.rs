@@ -396,6 +396,11 @@ impl Conversation {
         self.uplink.mouth() != uplink::Mouth::Shut
     }
 
+    /// Whether it leaves as it comes: nothing of before waits.
+    pub fn is_live(&self) -> bool {
+        self.is_streaming() && !self.uplink.has_backlog()
+    }
+
     /// When to come back with [`Input::Tick`] at the latest, and why.
     pub fn deadline(&self) -> Option<(Moment, Why)> {
         if self.closing {

@@ -40,6 +40,7 @@ pub struct Resampler {
 
 enum Kind {
     Copy,
+    Pick(Pick),
     Short(Short),
     Long(Box<Long>),
 }
@@ -48,6 +49,7 @@ impl std::fmt::Debug for Resampler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = match self.kind {
             Kind::Copy => "copy",
+            Kind::Pick(_) => "pick",
             Kind::Short(_) => "fir",
             Kind::Long(_) => "rubato",
         };
@@ -80,12 +82,27 @@ impl Resampler {
         Self { kind, delay, to, ratio }
     }
 
+    /// Not for ears: takes the sample at or before each moment and filters nothing, so that what lies
+    /// above the new Nyquist frequency folds back. The level is that of the whole band.
+    ///
+    /// # Panics
+    /// When a rate is 0.
+    pub fn coarse(from: Rate, to: Rate) -> Self {
+        assert!(from.0 > 0 && to.0 > 0, "a rate is at least 1 Hz");
+        let divisor = gcd(from.0, to.0);
+        let pick =
+            Pick { up: (to.0 / divisor) as usize, down: (from.0 / divisor) as usize, next: 0 };
+        let ratio = f64::from(to.0) / f64::from(from.0);
+        Self { kind: Kind::Pick(pick), delay: 0, to, ratio }
+    }
+
     /// Resamples `input` and appends what is ready to `out`. Does not allocate when `out` has room
     /// for [`Self::output_max`] more samples. A piece longer than `max_input` is worked off in
     /// several turns.
     pub fn process(&mut self, input: &[f32], out: &mut Vec<f32>) {
         match &mut self.kind {
             Kind::Copy => out.extend_from_slice(input),
+            Kind::Pick(pick) => pick.process(input, out),
             Kind::Short(short) => {
                 for piece in input.chunks(short.max_input) {
                     short.process(piece, out);
@@ -99,6 +116,7 @@ impl Resampler {
     pub fn reset(&mut self) {
         match &mut self.kind {
             Kind::Copy => {}
+            Kind::Pick(pick) => pick.next = 0,
             Kind::Short(short) => short.reset(),
             Kind::Long(long) => long.reset(),
         }
@@ -117,10 +135,28 @@ impl Resampler {
     /// An upper bound of what `input` samples can add to `out` in one call.
     pub fn output_max(&self, input: usize) -> usize {
         let block = match &self.kind {
-            Kind::Copy | Kind::Short(_) => 0,
+            Kind::Copy | Kind::Pick(_) | Kind::Short(_) => 0,
             Kind::Long(long) => long.input_size(),
         };
         ((input + block) as f64 * self.ratio).ceil() as usize + 2
+    }
+}
+
+/// The sample at or before the moment of each one that is wanted.
+struct Pick {
+    up: usize,
+    down: usize,
+    /// Where the next one lies after the end of what was taken, in `up`s of an input sample.
+    next: usize,
+}
+
+impl Pick {
+    fn process(&mut self, input: &[f32], out: &mut Vec<f32>) {
+        while let Some(&sample) = input.get(self.next / self.up) {
+            out.push(sample);
+            self.next += self.down;
+        }
+        self.next -= input.len() * self.up;
     }
 }
 
@@ -380,6 +416,29 @@ mod tests {
                 at += size;
             }
             prop_assert_eq!(whole, out);
+        }
+    }
+
+    #[test]
+    fn picked_samples_are_those_of_their_time_whatever_the_pieces() {
+        for (from, to) in [(48_000, 16_000), (44_100, 16_000), (8_000, 16_000), (16_000, 16_000)] {
+            let input: Vec<f32> = (0..from / 10).map(|i| i as f32).collect();
+            let mut picker = Resampler::coarse(Rate(from), Rate(to));
+            let mut out = Vec::with_capacity(to as usize);
+            for piece in [input.len(), 1, 7, 441] {
+                out.clear();
+                picker.reset();
+                assert_no_alloc(|| {
+                    for part in input.chunks(piece) {
+                        let before = out.len();
+                        picker.process(part, &mut out);
+                        assert!(out.len() - before <= picker.output_max(part.len()));
+                    }
+                });
+                let wanted =
+                    (0..to / 10).map(|k| (u64::from(k) * u64::from(from) / u64::from(to)) as f32);
+                assert!(out.iter().copied().eq(wanted), "{from} -> {to}, {piece}");
+            }
         }
     }
 }

@@ -3,56 +3,21 @@
 //! Every thread may count; each counter is an atomic, those with free labels are behind a lock and
 //! belong to the main thread. Reading never stops anybody.
 
+mod stage;
+
+pub use stage::{Inside, Stage};
+
 use crate::base::event::Side;
 use crate::host::device;
+use stage::{Histogram, INSIDE_MS, TURN_MS};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Upper bounds of the histogram in milliseconds: fine where a person notices, to ten seconds.
-const BUCKETS_MS: [u64; 14] =
-    [10, 25, 50, 100, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000];
 /// Different values of one label; what comes beyond is counted as `other`.
 const LABELS: usize = 32;
-
-/// A stretch of a turn whose length is watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// From the wake word to the open gate.
-    WakeToGate,
-    /// From the open gate to the first chunk sent.
-    GateToFirstSend,
-    /// From the end of speech to the first audio of the reply.
-    SpeechEndToFirstAudio,
-    /// From the first audio of the reply to sound from the speaker.
-    FirstAudioToSpeaker,
-}
-
-impl Stage {
-    const ALL: [Self; 4] = [
-        Self::WakeToGate,
-        Self::GateToFirstSend,
-        Self::SpeechEndToFirstAudio,
-        Self::FirstAudioToSpeaker,
-    ];
-
-    /// The stage of this name.
-    pub fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|stage| stage.word() == word)
-    }
-
-    /// Value of the label `stage`.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::WakeToGate => "wake_to_gate",
-            Self::GateToFirstSend => "gate_to_first_send",
-            Self::SpeechEndToFirstAudio => "speech_end_to_first_audio",
-            Self::FirstAudioToSpeaker => "first_audio_to_speaker",
-        }
-    }
-}
 
 /// Counts by a label that others choose.
 #[derive(Debug, Default)]
@@ -99,37 +64,6 @@ impl Gauge {
     }
 }
 
-/// How often a stage took how long.
-#[derive(Debug, Default)]
-struct Histogram {
-    /// Of each bucket alone; the last is beyond all bounds.
-    counts: [AtomicU64; BUCKETS_MS.len() + 1],
-    micros: AtomicU64,
-}
-
-impl Histogram {
-    fn add(&self, span: Duration) {
-        let bucket = BUCKETS_MS.iter().position(|&ms| span <= Duration::from_millis(ms));
-        self.counts[bucket.unwrap_or(BUCKETS_MS.len())].fetch_add(1, Ordering::Relaxed);
-        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-        self.micros.fetch_add(micros, Ordering::Relaxed);
-    }
-
-    fn show(&self, out: &mut Page, name: &str, stage: &str) {
-        let mut total = 0;
-        for (index, count) in self.counts.iter().enumerate() {
-            total += count.load(Ordering::Relaxed);
-            let bound = BUCKETS_MS
-                .get(index)
-                .map_or_else(|| "+Inf".to_owned(), |ms| (*ms as f64 / 1000.0).to_string());
-            out.line(&format!("{name}_bucket{{stage=\"{stage}\",le=\"{bound}\"}} {total}"));
-        }
-        let sum = self.micros.load(Ordering::Relaxed) as f64 / 1e6;
-        out.line(&format!("{name}_sum{{stage=\"{stage}\"}} {sum}"));
-        out.line(&format!("{name}_count{{stage=\"{stage}\"}} {total}"));
-    }
-}
-
 /// Everything that is counted; shared by all threads.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -150,6 +84,7 @@ pub struct Counters {
     /// Highest wake score of late.
     pub wake_score_max: Gauge,
     stages: [Histogram; Stage::ALL.len()],
+    inside: [Histogram; Inside::ALL.len()],
     overruns: AtomicU64,
     underruns: AtomicU64,
     sent_bytes: AtomicU64,
@@ -161,7 +96,12 @@ pub struct Counters {
 impl Counters {
     /// A stage of a turn took so long.
     pub fn stage(&self, stage: Stage, span: Duration) {
-        self.stages[stage as usize].add(span);
+        self.stages[stage as usize].add(&TURN_MS, span);
+    }
+
+    /// A way through this process took so long. Does not allocate.
+    pub fn inside(&self, way: Inside, span: Duration) {
+        self.inside[way as usize].add(&INSIDE_MS, span);
     }
 
     /// A card's side was too late so often. Does not allocate.
@@ -206,7 +146,11 @@ impl Counters {
         self.turns.show(&mut out, "turns_total", "Finished turns.", "reason");
         out.head("turn_seconds", "histogram", "How long the stages of a turn took.");
         for (stage, histogram) in Stage::ALL.iter().zip(&self.stages) {
-            histogram.show(&mut out, "turn_seconds", stage.word());
+            histogram.show(&mut out, "turn_seconds", stage.word(), &TURN_MS);
+        }
+        out.head("inside_seconds", "histogram", "How long sound is on its way in this process.");
+        for (way, histogram) in Inside::ALL.iter().zip(&self.inside) {
+            histogram.show(&mut out, "inside_seconds", way.word(), &INSIDE_MS);
         }
         out.head("xruns_total", "counter", "Periods of the card that came too late.");
         out.line(&format!("xruns_total{{side=\"capture\"}} {}", load(&self.overruns)));
@@ -317,6 +261,8 @@ mod tests {
         counters.queue_dropped.add("panel", 3);
         counters.stage(Stage::SpeechEndToFirstAudio, Duration::from_millis(400));
         counters.stage(Stage::SpeechEndToFirstAudio, Duration::from_secs(60));
+        counters.inside(Inside::ChunkToSocket, Duration::from_micros(4_999));
+        counters.inside(Inside::DeltaToCard, Duration::from_micros(5_001));
         counters.xruns(Side::Playout, 4);
         counters.sent(5);
         counters.played(Duration::from_millis(6));
@@ -331,6 +277,12 @@ mod tests {
             "grok_speaker_turn_seconds_bucket{stage=\"speech_end_to_first_audio\",le=\"+Inf\"} 2",
             "grok_speaker_turn_seconds_sum{stage=\"speech_end_to_first_audio\"} 60.4",
             "grok_speaker_turn_seconds_count{stage=\"wake_to_gate\"} 0",
+            "grok_speaker_inside_seconds_bucket{stage=\"chunk_to_socket\",le=\"0.004\"} 0",
+            "grok_speaker_inside_seconds_bucket{stage=\"chunk_to_socket\",le=\"0.005\"} 1",
+            "grok_speaker_inside_seconds_sum{stage=\"chunk_to_socket\"} 0.004999",
+            "grok_speaker_inside_seconds_bucket{stage=\"delta_to_card\",le=\"0.005\"} 0",
+            "grok_speaker_inside_seconds_bucket{stage=\"delta_to_card\",le=\"0.007\"} 1",
+            "grok_speaker_inside_seconds_count{stage=\"delta_to_card\"} 1",
             "grok_speaker_xruns_total{side=\"capture\"} 0",
             "grok_speaker_xruns_total{side=\"playout\"} 4",
             "grok_speaker_reconnects_total{cause=\"dropped\"} 1",
@@ -393,6 +345,7 @@ mod tests {
         assert_no_alloc::assert_no_alloc(|| {
             counters.xruns(Side::Capture, 1);
             counters.stage(Stage::WakeToGate, Duration::from_millis(1));
+            counters.inside(Inside::ChunkToSocket, Duration::from_millis(1));
         });
     }
 }

@@ -39,7 +39,7 @@ pub mod thread;
 pub mod vitals;
 
 use crate::audio::{self, Xruns, playout};
-use crate::base::event::{Fault, Near};
+use crate::base::event::Fault;
 use crate::base::pulse::Pulse;
 use crate::base::ring::{Bell, Wait};
 use crate::config::key::{self, Found, KeyError, KeySources};
@@ -49,10 +49,10 @@ use crate::conversation::{Conversation, Input};
 use crate::grok::socket::{self, Socket};
 use crate::panel::{Fingerprint, Tls, Trust};
 use crate::speech;
-use crate::speech::thread::Counts;
+use crate::speech::thread::{Counts, Fresh};
 use anyhow::Context;
 use cards::Cards;
-use counters::Counters;
+use counters::{Counters, Inside};
 use desk::Desk;
 use health::Health;
 use journal::Journal;
@@ -177,7 +177,11 @@ impl Host {
         let health = Arc::new(Health::new(Arc::clone(&clock)));
         let counts = Arc::new(Counts::default());
         let sound = Sound::start(&config, &clock, &counts)?;
-        let socket = Socket::new(socket_options(&config))?;
+        let mut socket = Socket::new(socket_options(&config))?;
+        let (since, passed) = (Arc::clone(&clock), Arc::clone(&counters));
+        socket.watch(Arc::new(move |read| {
+            passed.inside(Inside::ChunkToSocket, since().since(read));
+        }));
         let store = Arc::new(store::Store::open(&config.state));
         let (choices, config, faults) = settings::Choices::open(layers, config, &store);
         for fault in faults {
@@ -311,7 +315,7 @@ impl Host {
 struct Sound {
     bell: Arc<dyn Bell>,
     door: AsyncWait,
-    near: rtrb::Consumer<Near>,
+    near: rtrb::Consumer<Fresh>,
     keep: speech::lore::Keep,
     shelf: speech::tape::Shelf,
     outlet: Outlet,

@@ -7,7 +7,7 @@ mod asked;
 
 use crate::audio::Xruns;
 use crate::base::Clock;
-use crate::base::event::{Fault, Link, Near, PlayoutFact, Scene, Trouble, Wire};
+use crate::base::event::{Fault, Link, PlayoutFact, Scene, Trouble, Wire};
 use crate::base::pulse::Pulse;
 use crate::base::ring::Bell;
 use crate::base::unit::Moment;
@@ -34,6 +34,7 @@ use crate::host::vitals::Vitals;
 use crate::host::{Bug, FLIGHT, key, meter::Meter, redact};
 use crate::panel::Trust;
 use crate::panel::event::{Direction, Event, Severity};
+use crate::speech::thread::Fresh;
 use anyhow::anyhow;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -64,7 +65,7 @@ pub struct Pump {
     pub(super) door: AsyncWait,
     /// What effects answer at once, taken in after the effects of the input before.
     pub(super) pending: VecDeque<Input>,
-    pub(super) near: rtrb::Consumer<Near>,
+    pub(super) near: rtrb::Consumer<Fresh>,
     pub(super) lore: Archive,
     pub(super) outlet: Outlet,
     pub(super) faults: Receiver<Fault>,
@@ -193,6 +194,7 @@ impl Pump {
             Output::HangUp => self.socket.hang_up(),
             Output::Transmit(wire) => self.transmit(wire),
             Output::Play { epoch, tag, samples } => {
+                self.tally.play(tag, now, !self.outlet.is_replying());
                 let dropped = self.outlet.play(epoch, tag, &samples);
                 if dropped > 0 {
                     self.tally.dropped("playout");
@@ -223,8 +225,8 @@ impl Pump {
 
     fn transmit(&mut self, wire: Wire) {
         self.inspect(Direction::Sent, &wire);
-        self.tally.sent(&wire);
-        if self.socket.send(wire).is_err() {
+        let since = self.tally.sent(&wire);
+        if self.socket.send(wire, since).is_err() {
             self.tally.dropped("socket");
         }
     }
@@ -268,10 +270,10 @@ impl Pump {
             self.handle(Input::Fault(fault));
         }
         for _ in 0..BATCH {
-            let Ok(near) = self.near.pop() else { return };
+            let Ok((near, read)) = self.near.pop() else { return };
             self.last_near = (self.clock)();
             let near = self.notice.without(near);
-            self.tally.near(&near);
+            self.tally.near(&near, self.conversation.is_live().then_some(read));
             self.handle(Input::Near(near));
             if let Some(tick) = self.meter.feed(&near, self.outlet.feed().level()) {
                 self.publish(self.last_near, Event::Tick(tick));

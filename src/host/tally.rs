@@ -2,9 +2,9 @@
 
 use crate::audio::Xruns;
 use crate::base::event::{Link, Near, PlayoutFact, Side, Tag, Wire};
-use crate::base::unit::Rate;
+use crate::base::unit::{Moment, Rate};
 use crate::conversation::report::stages;
-use crate::host::counters::{Counters, Stage};
+use crate::host::counters::{Counters, Inside, Stage};
 use crate::panel::Trust;
 use crate::panel::event::{Event, State};
 use crate::speech::thread::Counts;
@@ -24,6 +24,10 @@ pub struct Tally {
     turns: u64,
     cost: f64,
     heard: (Tag, u64),
+    /// When the newest sound that leaves as it comes was read from the card.
+    read: Option<Moment>,
+    /// The reply that is to be heard next, and when its first sound came.
+    begun: Option<(Tag, Moment)>,
     links: u64,
     xruns: [u64; 2],
     /// What the speech thread counts, and how many dropped blocks were told.
@@ -40,6 +44,8 @@ impl Tally {
             turns: 0,
             cost: 0.0,
             heard: (Tag(0), 0),
+            read: None,
+            begun: None,
             links: 0,
             xruns: [0; 2],
             near: (near, 0),
@@ -79,28 +85,50 @@ impl Tally {
         self.state.clone()
     }
 
-    /// From the front end.
-    pub fn near(&self, near: &Near) {
+    /// From the front end. `read` is when it was read from the card, if it leaves as it comes.
+    pub fn near(&mut self, near: &Near, read: Option<Moment>) {
+        self.read = read;
         if let Some(score) = near.wake {
             self.counters.wake_score_max.set(score.0);
         }
     }
 
-    /// To the service.
-    pub fn sent(&self, wire: &Wire) {
+    /// To the service. When its last sample was read from the card, if it is sound that leaves as it
+    /// comes.
+    pub fn sent(&mut self, wire: &Wire) -> Option<Moment> {
         match wire {
             Wire::Text(text) if text.starts_with(APPEND) => self.counters.sent(sound(text)),
-            Wire::Text(_) => {}
+            Wire::Text(_) => return None,
             Wire::Binary(bytes) => self.counters.sent(bytes.len() as u64),
+        }
+        self.read.take()
+    }
+
+    /// To the speaker, at the same moment from the service; `alone` when nothing is before it.
+    pub fn play(&mut self, tag: Tag, now: Moment, alone: bool) {
+        if alone {
+            self.begun = Some((tag, now));
         }
     }
 
     /// From the speaker.
     pub fn playout(&mut self, fact: PlayoutFact) {
-        if let PlayoutFact::Heard { tag, samples } = fact {
-            let before = if self.heard.0 == tag { self.heard.1 } else { 0 };
-            self.counters.played(self.output_rate.span(samples.saturating_sub(before)));
-            self.heard = (tag, samples);
+        match fact {
+            PlayoutFact::Heard { tag, samples } => {
+                let before = if self.heard.0 == tag { self.heard.1 } else { 0 };
+                self.counters.played(self.output_rate.span(samples.saturating_sub(before)));
+                self.heard = (tag, samples);
+            }
+            PlayoutFact::Started { tag, at } => {
+                if let Some((begun, came)) = self.begun.take()
+                    && begun == tag
+                {
+                    self.counters.inside(Inside::DeltaToCard, at - came);
+                }
+            }
+            PlayoutFact::Drained { .. }
+            | PlayoutFact::Starved { .. }
+            | PlayoutFact::Flushed { .. } => {}
         }
     }
 
@@ -159,11 +187,66 @@ fn sound(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::event::Voice;
+    use crate::base::pcm::Block;
+    use crate::base::unit::{Db, Score};
 
     #[test]
     fn sound_is_counted_without_its_wrapping() {
         let append = |audio: &str| format!("{APPEND},\"audio\":\"{audio}\"}}");
         assert_eq!(sound(&append("AAABAAIAAwAEAAUABgAHAA==")), 16);
         assert_eq!(sound(&append("")), 0);
+    }
+
+    fn tally() -> (Tally, Arc<Counters>) {
+        let counters = Arc::new(Counters::default());
+        (Tally::new(Arc::clone(&counters), Rate(24_000), Arc::default()), counters)
+    }
+
+    #[test]
+    fn sound_that_leaves_as_it_comes_has_a_beginning_once() {
+        let mut tally = tally().0;
+        let near = Near {
+            at: Moment::ZERO,
+            block: Block::SILENCE,
+            speech: Score(0.0),
+            voice: Voice::Quiet,
+            wake: None,
+            mic: Db(-60.0),
+            far: Db::SILENCE,
+            erle: Db(0.0),
+        };
+        let append = Wire::Text(format!("{APPEND},\"audio\":\"AAAB\"}}"));
+        let read = Some(Moment::from_millis(70));
+        assert_eq!(tally.sent(&append), None);
+        tally.near(&near, read);
+        assert_eq!(tally.sent(&Wire::Text("{\"type\":\"response.cancel\"}".into())), None);
+        assert_eq!((tally.sent(&append), tally.sent(&append)), (read, None));
+        tally.near(&near, read);
+        assert_eq!(tally.sent(&Wire::Binary(vec![0; 640])), read);
+        tally.near(&near, read);
+        tally.near(&near, None);
+        assert_eq!(tally.sent(&append), None, "what waited has no beginning");
+    }
+
+    #[test]
+    fn a_reply_is_timed_from_its_first_sound_unless_it_waits_for_another() {
+        let (mut tally, counters) = tally();
+        let ms = Moment::from_millis;
+        let mut play = |tag, at, alone| tally.play(Tag(tag), ms(at), alone);
+        play(1, 100, true);
+        play(1, 104, false);
+        play(2, 105, false);
+        let started = |tag, at| PlayoutFact::Started { tag: Tag(tag), at: ms(at) };
+        tally.playout(started(1, 113));
+        tally.playout(started(2, 900));
+        // One that is cut before it began, and the next.
+        tally.play(Tag(3), ms(1000), true);
+        tally.playout(started(4, 1300));
+        let page = counters.prometheus();
+        let line = |end: &str| format!("grok_speaker_inside_seconds_{end}\n");
+        for end in ["sum{stage=\"delta_to_card\"} 0.013", "count{stage=\"delta_to_card\"} 1"] {
+            assert!(page.contains(&line(end)), "{end}\n{page}");
+        }
     }
 }

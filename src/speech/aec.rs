@@ -12,6 +12,11 @@ pub trait EchoCanceller: Send {
     /// Returns the echo attenuation reached so far.
     fn process(&mut self, near: &mut Block, far: &Block) -> Db;
 
+    /// Whether it uses `far`. Where it does not, only the level of that need be true.
+    fn listens(&self) -> bool {
+        true
+    }
+
     /// The echo comes another way from now on: another microphone is heard.
     fn moved(&mut self) {}
 
@@ -48,6 +53,10 @@ pub struct NullCanceller;
 impl EchoCanceller for NullCanceller {
     fn process(&mut self, _near: &mut Block, _far: &Block) -> Db {
         Db(0.0)
+    }
+
+    fn listens(&self) -> bool {
+        false
     }
 
     fn delay(&self) -> Duration {

@@ -39,6 +39,8 @@ pub enum Side {
     Near(Channel),
     /// The reference: the mean of its channels as it is.
     Far,
+    /// The reference where nobody hears it: only its level is true.
+    Level,
 }
 
 /// The shape the buffers are made for.
@@ -201,9 +203,12 @@ impl Intake {
                 Some(Picker::new(channel, shape.channels, shape.rate)),
                 usize::from(shape.channels).min(CHANNELS),
             ),
-            Side::Far => (None, 0),
+            Side::Far | Side::Level => (None, 0),
         };
-        let resampler = Resampler::new(shape.rate, BLOCK_RATE, piece);
+        let resampler = match self.side {
+            Side::Near(_) | Side::Far => Resampler::new(shape.rate, BLOCK_RATE, piece),
+            Side::Level => Resampler::coarse(shape.rate, BLOCK_RATE),
+        };
         self.mono.clear();
         self.mono.reserve(piece);
         self.out.clear();

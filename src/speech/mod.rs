@@ -174,6 +174,11 @@ impl FrontEnd {
         self.playing > 0
     }
 
+    /// Whether the sound of the reference is used, and not only its level.
+    pub fn listens(&self) -> bool {
+        self.canceller.listens()
+    }
+
     /// Another microphone is heard from now on.
     pub fn moved(&mut self) {
         self.canceller.moved();

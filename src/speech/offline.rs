@@ -178,6 +178,7 @@ impl<'a> Cutter<'a> {
         self.scratch.resize(count, 0.0);
         let head = PeriodHead {
             at: self.begin + self.sound.rate.span(self.position),
+            moved: self.begin + self.sound.rate.span(self.position + frames as u64),
             position: self.position,
             gap: 0,
             frames: u32::try_from(frames).unwrap_or(u32::MAX),

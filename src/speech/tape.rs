@@ -168,6 +168,7 @@ mod tests {
                     rate: Rate(16_000),
                     channels: 1,
                     stream: 0,
+                    moved: Moment::from_micros(1_010_000 + self.at),
                 };
                 let mut samples = [0.0f32; 160];
                 for (i, sample) in samples.iter_mut().enumerate() {

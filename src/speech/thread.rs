@@ -10,6 +10,7 @@ use super::tape::Deck;
 use crate::base::event::Voice;
 use crate::base::pulse::Pulse;
 use crate::base::ring::{Bell, PeriodReader, Wait};
+use crate::base::unit::Moment;
 use rtrb::Producer;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,6 +26,9 @@ const PERIOD_SAMPLES: usize = 65_536;
 const BLOCKS_A_RING: u32 = 2;
 /// The same while nothing is sent and nobody looks at meters: 100 ms.
 const BLOCKS_AT_EASE: u32 = 10;
+
+/// A block, and when the period that completed it was read from the card.
+pub type Fresh = (Near, Moment);
 
 /// What the thread counts for others.
 #[derive(Debug, Default)]
@@ -44,7 +48,7 @@ pub fn run(
     options: &Options,
     near: PeriodReader,
     far: PeriodReader,
-    out: Producer<Near>,
+    out: Producer<Fresh>,
     lore: Lore,
     deck: Deck,
     bell: &dyn Wait,
@@ -67,7 +71,7 @@ struct Worker {
     chain: Chain,
     near: PeriodReader,
     far: PeriodReader,
-    out: Producer<Near>,
+    out: Producer<Fresh>,
     lore: Lore,
     deck: Deck,
     samples: Vec<f32>,
@@ -81,7 +85,7 @@ impl Worker {
         options: &Options,
         near: PeriodReader,
         far: PeriodReader,
-        out: Producer<Near>,
+        out: Producer<Fresh>,
         lore: Lore,
         deck: Deck,
     ) -> Self {
@@ -118,7 +122,7 @@ impl Worker {
                 urgent |= block.voice != *voice || block.wake.is_some();
                 *voice = block.voice;
                 *unrung += 1;
-                if out.push(block).is_err() {
+                if out.push((block, head.moved)).is_err() {
                     counts.dropped.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -136,7 +140,7 @@ impl Worker {
 mod tests {
     use super::*;
     use crate::base::ring::{PeriodHead, PeriodWriter, periods};
-    use crate::base::unit::{Moment, Rate};
+    use crate::base::unit::Rate;
     use crate::speech::Known;
     use crate::speech::echo::EchoPath;
     use crate::speech::lore::{Keep, lore};
@@ -161,7 +165,7 @@ mod tests {
         keep: Keep,
         near: PeriodWriter,
         far: PeriodWriter,
-        out: Consumer<Near>,
+        out: Consumer<Fresh>,
         done: Count,
         counts: Counts,
         blocks: u32,
@@ -192,6 +196,7 @@ mod tests {
         fn period(&mut self, samples: &[f32]) {
             let head = PeriodHead {
                 at: Moment::from_micros(self.at),
+                moved: Moment::from_micros(self.at + 10_500),
                 position: 0,
                 gap: 0,
                 frames: samples.len() as u32,
@@ -235,8 +240,9 @@ mod tests {
         }
         assert_eq!((rig.out.slots(), rig.counts.dropped.load(Ordering::Relaxed)), (8, 12));
         // The oldest are kept.
-        let first = rig.out.pop().unwrap();
+        let (first, read) = rig.out.pop().unwrap();
         assert!(first.at.micros().abs_diff(989_000) < 100, "{}", first.at);
+        assert_eq!(read, Moment::from_micros(1_010_500));
     }
 
     #[test]
@@ -329,6 +335,7 @@ mod tests {
             for k in 0..2u64 {
                 let head = PeriodHead {
                     at: Moment::from_millis(1000 + k * 10),
+                    moved: Moment::from_millis(1010 + k * 10),
                     position: k * 160,
                     gap: 0,
                     frames: 160,
@@ -340,8 +347,10 @@ mod tests {
             }
             bell.ring();
             assert!((&done).wait(Duration::from_secs(5)), "main was not woken");
-            assert_eq!(blocks.pop().unwrap().at, Moment::from_millis(990));
-            assert_eq!(blocks.pop().unwrap().at, Moment::from_millis(1000));
+            for at in [990, 1000].map(Moment::from_millis) {
+                let (near, read) = blocks.pop().unwrap();
+                assert_eq!((near.at, read), (at, at + Duration::from_millis(20)));
+            }
             pulse.stop();
         });
         assert!(pulse.beats() >= 1);

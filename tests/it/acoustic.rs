@@ -45,6 +45,7 @@ fn recorded(sound: &[f32]) -> Recording {
     let periods = sound[..56_000].chunks(160).enumerate();
     let head = |k: usize| PeriodHead {
         at: Moment::from_millis(1_000 + k as u64 * 10),
+        moved: Moment::ZERO,
         position: k as u64 * 160,
         gap: 0,
         frames: 160,

@@ -161,8 +161,8 @@ fn messages_pass_both_ways_in_pieces_and_byte_by_byte() {
             up(&mut socket).await;
             assert_eq!(next(&mut socket).await, Event::Message(text("{\"a\":\"ü\"}")));
             assert_eq!(next(&mut socket).await, Event::Message(Wire::Binary(vec![1, 2, 3])));
-            socket.send(text("hello")).unwrap();
-            socket.send(Wire::Binary(vec![9; 70_000])).unwrap();
+            socket.send(text("hello"), None).unwrap();
+            socket.send(Wire::Binary(vec![9; 70_000]), None).unwrap();
             assert!(timeout(Duration::from_millis(100), socket.next()).await.is_err());
         };
         tokio::join!(far, near);
@@ -249,7 +249,7 @@ fn a_drop_without_a_close_frame_is_noticed() {
         let (trouble, code, words) = loss(&mut socket).await;
         assert_eq!((trouble, code), (Trouble::Dropped, None), "{words}");
         // What is sent now goes nowhere, and nothing more is told.
-        socket.send(text("too late")).unwrap();
+        socket.send(text("too late"), None).unwrap();
         assert!(timeout(Duration::from_millis(100), socket.next()).await.is_err());
     });
 }
@@ -287,7 +287,7 @@ fn hanging_up_sends_what_was_asked_then_a_close_frame() {
         let mut socket = plain(port);
         socket.dial(Dial::default(), key());
         let (mut peer, ()) = tokio::join!(Peer::accept(&listener), up(&mut socket));
-        socket.send(text("goodbye")).unwrap();
+        socket.send(text("goodbye"), None).unwrap();
         let far = async {
             assert_eq!(peer.read().await.unwrap(), (TEXT, b"goodbye".to_vec()));
             assert_eq!(peer.read().await.unwrap().0, CLOSE);

@@ -686,3 +686,20 @@ fn an_unacknowledged_output_is_no_conversation_to_resume() {
     stage.lose();
     assert_eq!(dials(&stage).last(), Some(&1));
 }
+
+#[test]
+fn sound_is_live_while_it_may_leave_and_none_of_before_waits() {
+    let mut stage = always(BargeIn::Speech);
+    let mut live = |step: &str| {
+        act(&mut stage, step).unwrap_or_else(|| panic!("not understood: {step}"));
+        stage.run(100);
+        stage.conversation.is_live()
+    };
+    assert!(live("quiet"));
+    assert!(!live("congested"), "the link takes nothing");
+    assert!(live("clear"));
+    assert!(!live("lose"), "it waits for the next connection");
+    let mut stage = self::stage(Mode::Push);
+    stage.run(100);
+    assert!(!stage.conversation.is_live(), "the gate is shut");
+}

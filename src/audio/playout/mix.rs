@@ -35,8 +35,16 @@ impl Playout {
         let at = self.now.at + rate.span(ahead);
         let count = u32::try_from(frames).unwrap_or(u32::MAX);
         let (position, gap) = self.axis.place(at, count, rate, xrun);
-        let head =
-            PeriodHead { at, position, gap, frames: count, rate, channels: 1, stream: self.stream };
+        let head = PeriodHead {
+            at,
+            moved: self.now.at,
+            position,
+            gap,
+            frames: count,
+            rate,
+            channels: 1,
+            stream: self.stream,
+        };
         if !self.reference.push(head, &self.card.mono[..frames]) {
             self.source.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }

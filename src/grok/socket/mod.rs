@@ -18,6 +18,7 @@ mod words;
 
 use crate::base::event::{Dial, Link, Trouble, Wire};
 use crate::base::secret::Secret;
+use crate::base::unit::Moment;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -109,8 +110,13 @@ pub struct InForce {
     pub tls: Option<String>,
 }
 
+/// Told when a message is in the kernel: the moment that was handed over beside it. Must not wait.
+pub type Left = Arc<dyn Fn(Moment) + Send + Sync>;
+
+/// What is to be sent, and since when it could have been.
+type Order = (Wire, Option<Moment>);
+
 /// The connection to the service: at most one, made anew by each [`Socket::dial`].
-#[derive(Debug)]
 pub struct Socket {
     target: Arc<Target>,
     /// `None` where the address says `ws://`.
@@ -120,12 +126,22 @@ pub struct Socket {
     line: Option<Line>,
     /// A fact made on this side, told next.
     ready: Option<Link>,
+    left: Left,
+}
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { target, tls, line, ready, .. } = self;
+        let shown = &mut f.debug_struct("Socket");
+        shown.field("target", target).field("tls", tls).field("line", line).field("ready", ready);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// This side of one dial.
 #[derive(Debug)]
 struct Line {
-    orders: mpsc::Sender<Wire>,
+    orders: mpsc::Sender<Order>,
     /// Bytes in `orders`: added here, taken off by the pump.
     queued: Arc<AtomicUsize>,
     pings: watch::Sender<u64>,
@@ -147,7 +163,8 @@ impl Socket {
         let target = Target::parse(&options.url)?;
         let draft = tls::draft(options.ca_file.as_deref())?;
         let tls = target.secure.then(|| draft.begin());
-        Ok(Self { target: Arc::new(target), tls, tasks: JoinSet::new(), line: None, ready: None })
+        let (target, tasks) = (Arc::new(target), JoinSet::new());
+        Ok(Self { target, tls, tasks, line: None, ready: None, left: Arc::new(|_| {}) })
     }
 
     /// Begins a connection in a task of its own and forgets an older one. Answered by
@@ -162,6 +179,7 @@ impl Socket {
         let in_force = Arc::new(OnceLock::new());
         let (target, tls) = (Arc::clone(&self.target), self.tls.clone());
         let (counter, slot) = (Arc::clone(&queued), Arc::clone(&in_force));
+        let left = Arc::clone(&self.left);
         let task = self.tasks.spawn(async move {
             let opened = match dial::open(&target, tls, &dial, key.as_ref()).await {
                 Ok(opened) => opened,
@@ -174,7 +192,8 @@ impl Socket {
             log::debug!(peer:% = opened.in_force.peer, tls:? = opened.in_force.tls; "link is up");
             let _ = slot.set(opened.in_force);
             if facts_in.send(Event::Link(Link::Up)).await.is_ok() {
-                let orders = pump::Orders { queue: orders_out, queued: counter, pings: pings_out };
+                let orders =
+                    pump::Orders { queue: orders_out, queued: counter, pings: pings_out, left };
                 pump::run(opened.stream, orders, facts_in, stalled_in).await;
             }
         });
@@ -190,17 +209,22 @@ impl Socket {
         }
     }
 
+    /// Tells somebody how messages leave, from the next dial on.
+    pub fn watch(&mut self, left: Left) {
+        self.left = left;
+    }
+
     /// Hands a message over to be sent; never waits. Without a connection it is dropped: the fact
-    /// that says so has been told or is on its way.
+    /// that says so has been told or is on its way. `since` is told when it has left.
     ///
     /// # Errors
     /// [`Full`] when 2048 messages or 4 MiB already wait; the link is given up then.
-    pub fn send(&mut self, wire: Wire) -> Result<(), Full> {
+    pub fn send(&mut self, wire: Wire, since: Option<Moment>) -> Result<(), Full> {
         let Some(line) = &self.line else { return Ok(()) };
         let size = size(&wire);
         if line.queued.load(Ordering::Relaxed) + size <= QUEUE_BYTES {
             line.queued.fetch_add(size, Ordering::Relaxed);
-            match line.orders.try_send(wire) {
+            match line.orders.try_send((wire, since)) {
                 // Closed: the task has ended and its last fact waits in `facts`.
                 Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => return Ok(()),
                 Err(mpsc::error::TrySendError::Full(_)) => {}

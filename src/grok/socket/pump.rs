@@ -6,8 +6,9 @@
 //! queue, and a queue that has not been empty for [`PATIENCE`] is congestion.
 
 use super::dial::Carrier;
-use super::{Event, size, words};
+use super::{Event, Left, Order, size, words};
 use crate::base::event::{Link, Wire};
+use crate::base::unit::Moment;
 use futures_util::{SinkExt, StreamExt};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -28,30 +29,32 @@ const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
 
 /// The pump's end of the send queue.
 pub(super) struct Orders {
-    pub(super) queue: mpsc::Receiver<Wire>,
+    pub(super) queue: mpsc::Receiver<Order>,
     /// Bytes in it.
     pub(super) queued: Arc<AtomicUsize>,
     /// The stamp of the ping that is asked for.
     pub(super) pings: watch::Receiver<u64>,
+    pub(super) left: Left,
 }
 
 impl Orders {
     /// The next message; `None` when the host has hung up and everything before that was taken. A
     /// ping is behind what waits: it is to find what a message would find.
-    async fn next(&mut self) -> Option<Message> {
-        let wire = tokio::select! {
+    async fn next(&mut self) -> Option<(Message, Option<Moment>)> {
+        let (wire, since) = tokio::select! {
             biased;
-            wire = self.queue.recv() => wire?,
+            order = self.queue.recv() => order?,
             Ok(()) = self.pings.changed() => {
                 let stamp = *self.pings.borrow_and_update();
-                return Some(Message::Ping(stamp.to_be_bytes().to_vec().into()));
+                return Some((Message::Ping(stamp.to_be_bytes().to_vec().into()), None));
             }
         };
         self.queued.fetch_sub(size(&wire), Ordering::Relaxed);
-        Some(match wire {
+        let message = match wire {
             Wire::Text(text) => Message::text(text),
             Wire::Binary(bytes) => Message::binary(bytes),
-        })
+        };
+        Some((message, since))
     }
 }
 
@@ -91,6 +94,8 @@ async fn exchange(
     let (mut sink, mut stream) = ws.split();
     // A message has been taken and is not yet wholly in the kernel.
     let mut leaving = false;
+    // What is told when it is.
+    let mut since = None;
     // The queue has not been empty since `patience` was wound up.
     let mut busy = false;
     // Room for one message at the host: without it nothing is read, and TCP holds the far end back.
@@ -109,6 +114,9 @@ async fn exchange(
                     return Some(words::lost(&error));
                 }
                 leaving = false;
+                if let Some(since) = since.take() {
+                    (orders.left)(since);
+                }
                 if orders.queue.is_empty() {
                     busy = false;
                     stalled.send_if_modified(|was| std::mem::replace(was, false));
@@ -132,8 +140,10 @@ async fn exchange(
                     busy = true;
                     patience.set(tokio::time::sleep(PATIENCE));
                 }
+                let message;
+                (message, since) = order?;
                 // The sink is flushed: it takes one message without waiting.
-                if let Err(error) = sink.feed(order?).await {
+                if let Err(error) = sink.feed(message).await {
                     return Some(words::lost(&error));
                 }
                 leaving = true;
@@ -173,7 +183,7 @@ fn receive(item: Option<Result<Message, Error>>) -> ControlFlow<Link, Option<Eve
 /// Sends what was handed over before the host hung up, then a close frame, and reads until the far
 /// end has answered it.
 async fn goodbye(ws: &mut WebSocketStream<Box<dyn Carrier>>, orders: &mut Orders) {
-    while let Some(message) = orders.next().await {
+    while let Some((message, _)) = orders.next().await {
         if ws.send(message).await.is_err() {
             return;
         }

@@ -86,6 +86,7 @@ impl Device {
             let position = k as u64 * 480;
             let head = PeriodHead {
                 at: Moment::from_micros(5_000_000 - ahead) + RATE.span(position),
+                moved: Moment::ZERO,
                 position,
                 gap: 0,
                 frames: (part.len() / channels) as u32,

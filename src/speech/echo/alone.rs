@@ -34,6 +34,10 @@ impl EchoCanceller for Alone {
         Db(0.0)
     }
 
+    fn listens(&self) -> bool {
+        false
+    }
+
     fn delay(&self) -> Duration {
         DELAY
     }

@@ -2,6 +2,8 @@
 
 use crate::card::Card;
 use crate::service::Service;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 
@@ -39,13 +41,40 @@ pub(crate) fn command(card: &Card, service: &Service) -> Command {
     command
 }
 
-/// Overruns and underruns of the one that runs, since its start.
-pub(crate) fn xruns(card: &Card) -> (u64, u64) {
+/// What the one that runs says of itself.
+fn status(card: &Card) -> serde_json::Value {
     let mut command = Command::new(BINARY);
     let out = command.args(["status", "--json", "--set", &control(card)]).output().unwrap();
-    let status: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+/// Overruns and underruns of the one that runs, since its start.
+pub(crate) fn xruns(card: &Card) -> (u64, u64) {
+    let status = status(card);
     let count = |name: &str| status[name].as_u64().unwrap_or(u64::MAX);
     (count("overruns"), count("underruns"))
+}
+
+/// How long sound was on a way inside the one that runs, since its start: for each time the upper
+/// bound of its bucket, in milliseconds.
+pub(crate) fn inside(card: &Card, way: &str) -> Vec<f64> {
+    let status = status(card);
+    let address = status["panel"].as_str().unwrap().split('/').nth(2).unwrap();
+    let mut tcp = TcpStream::connect(address).unwrap();
+    let head = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    tcp.write_all(head.as_bytes()).unwrap();
+    let mut page = String::new();
+    tcp.read_to_string(&mut page).unwrap();
+    let bucket = format!("grok_speaker_inside_seconds_bucket{{stage=\"{way}\",le=\"");
+    let (mut times, mut lines) = (Vec::new(), 0);
+    for line in page.lines().filter_map(|line| line.strip_prefix(&bucket)) {
+        let (bound, total) = line.split_once("\"} ").unwrap();
+        let bound: f64 = bound.replace('+', "").parse().unwrap();
+        times.resize(total.parse().unwrap(), bound * 1000.0);
+        lines += 1;
+    }
+    assert!(lines > 0, "no {way} in {page}");
+    times
 }
 
 /// Megabytes of the binary as it is shipped, without its symbols.

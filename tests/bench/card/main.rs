@@ -11,6 +11,9 @@
 //! sink's clock takes it (lower envelope of arrival less start of block). All are timed by the same
 //! lines, and only differences and ratios of one run say something about the daemon.
 //!
+//! What the daemon says of the ways inside it (`inside_seconds` of its metrics) stands beside that,
+//! as the upper bound of the bucket a time falls into.
+//!
 //! A machine has better and worse minutes, so everything is measured in rounds
 //! (`BENCH_ROUNDS=1` for a quick look), and shown is the median over the rounds of each
 //! round's percentiles.
@@ -64,6 +67,8 @@ const OUT_ALONE: &str = "card alone (aplay, 5 ms x 3)";
 const IN: &str = "microphone -> service";
 const OUT: &str = "service -> ear";
 const SILENCE: &str = "speech_started -> silence";
+const CHUNK: &str = "inside: last sample of a chunk -> socket";
+const DELTA: &str = "inside: first delta read -> audible";
 const OPEN: &str = "exec -> microphone open";
 const APPEND: &str = "exec -> first append";
 const CPU_LISTENING: &str = "CPU listening (%)";
@@ -171,6 +176,11 @@ fn measure(
             let times = subject.started_to_silence(card, service, STOPS / STARTS);
             found.entry(SILENCE).or_default().extend(times);
         }
+        if who == DAEMON {
+            for (what, way) in [(CHUNK, "chunk_to_socket"), (DELTA, "delta_to_card")] {
+                found.entry(what).or_default().extend(daemon::inside(card, way));
+            }
+        }
         running = Some(subject);
     }
     for (what, times) in found {
@@ -214,7 +224,7 @@ fn threads(listening: &Work, talking: &Work) {
 fn show(sheet: &Sheet) {
     let all = [IN_ALONE, OUT_ALONE, DAEMON, BRIDGE, BRIDGE_SHORT];
     println!("\nmilliseconds                           p50     p95     p99      n");
-    for what in [IN, OUT, SILENCE, OPEN, APPEND] {
+    for what in [IN, OUT, SILENCE, CHUNK, DELTA, OPEN, APPEND] {
         sheet.times(what, &all);
     }
     let all = [DAEMON, BRIDGE, BRIDGE_SHORT];
@@ -251,6 +261,8 @@ fn bars(sheet: &Sheet, binary: f64) {
     bar("service -> ear p95", ours(OUT, 0.95), 28.0);
     bar("speech_started -> silence p50", ours(SILENCE, 0.5), 22.0);
     bar("speech_started -> silence p95", ours(SILENCE, 0.95), 32.0);
+    bar("last sample of a chunk -> socket p99", ours(CHUNK, 0.99), 5.0);
+    bar("first delta read -> audible p99", ours(DELTA, 0.99), 20.0);
     bar("exec -> microphone open: 1/8 of the bridge", ours(OPEN, 0.5), theirs(OPEN) / 8.0);
     bar("exec -> first append: 1/3 of the bridge", ours(APPEND, 0.5), theirs(APPEND) / 3.0);
     let (listening, talking) = (ours(CPU_LISTENING, 0.5), ours(CPU_TALKING, 0.5));

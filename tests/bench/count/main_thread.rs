@@ -2,7 +2,7 @@
 
 use crate::line::{Memory, pair, web_socket};
 use grok_speaker::audio::feed::Feed;
-use grok_speaker::base::event::{Link, Near, Wire};
+use grok_speaker::base::event::{Link, Wire};
 use grok_speaker::base::unit::{Moment, Rate};
 use grok_speaker::config::{Sources, load};
 use grok_speaker::conversation::journal::Line;
@@ -12,6 +12,7 @@ use grok_speaker::host::journal::Journal;
 use grok_speaker::host::meter::Meter;
 use grok_speaker::host::outlet::Outlet;
 use grok_speaker::host::tally::Tally;
+use grok_speaker::speech::thread::Fresh;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,8 +109,8 @@ impl MainThread {
     }
 
     /// A block of the speech thread.
-    pub(crate) fn near(&mut self, near: Near) {
-        self.tally.near(&near);
+    pub(crate) fn near(&mut self, (near, read): Fresh) {
+        self.tally.near(&near, self.conversation.is_live().then_some(read));
         self.handle(Input::Near(near));
         if let Some(tick) = self.meter.feed(&near, self.outlet.feed().level()) {
             self.tally.event(&grok_speaker::panel::event::Event::Tick(tick));
@@ -133,6 +134,7 @@ impl MainThread {
                 Output::Transmit(wire) => self.transmit(wire),
                 Output::Play { epoch, tag, samples } => {
                     self.played += samples.len();
+                    self.tally.play(tag, self.now, !self.outlet.is_replying());
                     assert_eq!(self.outlet.play(epoch, tag, &samples), 0);
                 }
                 Output::PlayEnd { epoch, tag } => self.outlet.end(epoch, tag),
@@ -152,7 +154,7 @@ impl MainThread {
     }
 
     fn transmit(&mut self, wire: Wire) {
-        self.tally.sent(&wire);
+        let _ = self.tally.sent(&wire);
         let Wire::Text(text) = wire else { panic!("not a text") };
         self.appends += usize::from(text.contains("input_audio_buffer.append"));
         self.socket.send(Message::text(text)).unwrap();

@@ -6,12 +6,11 @@ use grok_speaker::audio::Stamp;
 use grok_speaker::audio::capture::Capture;
 use grok_speaker::audio::playout::{PlayoutOptions, playout};
 use grok_speaker::audio::sample::{Layout, read};
-use grok_speaker::base::event::Near;
 use grok_speaker::base::pulse::Pulse;
 use grok_speaker::base::ring::{Silent, Wait, periods};
 use grok_speaker::base::unit::{Gain, Rate};
 use grok_speaker::speech;
-use grok_speaker::speech::thread::Counts;
+use grok_speaker::speech::thread::{Counts, Fresh};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +24,7 @@ struct Rest<'a>(RefCell<Others<'a>>);
 
 struct Others<'a> {
     capture: Capture,
-    blocks: rtrb::Consumer<Near>,
+    blocks: rtrb::Consumer<Fresh>,
     main: MainThread,
     card: Vec<u8>,
     samples: Vec<f32>,

@@ -128,7 +128,7 @@ fn tls_trusts_the_file_and_resumes_its_session() {
             assert!(tls.starts_with("TLSv1_3 "), "{tls}");
             assert_eq!(tls.ends_with("resumed"), resumed, "{tls}");
             assert_eq!(peer.stream.get_ref().1.alpn_protocol(), None, "not asked of the server");
-            socket.send(text("ping")).unwrap();
+            socket.send(text("ping"), None).unwrap();
             peer.text("pong").await;
             let (read, event) = tokio::join!(peer.read(), next(&mut socket));
             assert_eq!(read.unwrap(), (TEXT, b"ping".to_vec()));

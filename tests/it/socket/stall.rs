@@ -3,7 +3,9 @@
 use super::peer::{Peer, TEXT, certify, listen, listen_small};
 use super::{chunk, key, loss, next, plain, run, socket, text, up};
 use grok_speaker::base::event::{Dial, Link, Trouble, Wire};
+use grok_speaker::base::unit::Moment;
 use grok_speaker::grok::socket::{Event, Socket};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -17,7 +19,7 @@ async fn stall<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
     loop {
         tokio::select! {
             _ = pace.tick() => {
-                socket.send(chunk()).unwrap();
+                socket.send(chunk(), None).unwrap();
                 offered += 1;
                 assert!(offered < 100, "2 s of audio went nowhere unnoticed");
             }
@@ -30,7 +32,7 @@ async fn stall<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
     let after = offered * 20;
     assert!(after <= 300, "congested only after {after} ms of audio");
     // Held back from here on. Control messages still have room.
-    socket.send(text("control")).unwrap();
+    socket.send(text("control"), None).unwrap();
     assert!(timeout(Duration::from_millis(200), socket.next()).await.is_err());
     let reading = async {
         for _ in 0..offered {
@@ -80,7 +82,7 @@ fn a_healthy_link_is_never_congested() {
                 tokio::select! {
                     biased;
                     event = socket.next() => panic!("{event:?}"),
-                    _ = pace.tick() => socket.send(chunk()).unwrap(),
+                    _ = pace.tick() => socket.send(chunk(), None).unwrap(),
                 }
             }
         };
@@ -94,6 +96,35 @@ fn a_healthy_link_is_never_congested() {
 }
 
 #[test]
+fn a_message_has_left_when_it_is_in_the_kernel_and_not_before() {
+    run(async {
+        let (listener, port) = listen_small();
+        let mut socket = plain(port);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let left = Arc::clone(&told);
+        socket.watch(Arc::new(move |since: Moment| left.lock().unwrap().push(since.millis())));
+        socket.dial(Dial::default(), key());
+        let (mut peer, ()) = tokio::join!(Peer::accept(&listener), up(&mut socket));
+        let since = |ms| Some(Moment::from_millis(ms));
+        let long = Wire::Binary(vec![0; 1 << 20]);
+        for (wire, since) in [(chunk(), since(1)), (long, since(2)), (text("a"), None)] {
+            socket.send(wire, since).unwrap();
+        }
+        socket.send(chunk(), since(3)).unwrap();
+        assert_eq!(next(&mut socket).await, Event::Link(Link::Congested));
+        assert_eq!(*told.lock().unwrap(), [1], "the long one is on its way");
+        let reading = async {
+            for _ in 0..4 {
+                peer.read().await.unwrap();
+            }
+        };
+        let ((), event) = tokio::join!(reading, next(&mut socket));
+        assert_eq!(event, Event::Link(Link::Clear));
+        assert_eq!(*told.lock().unwrap(), [1, 2, 3]);
+    });
+}
+
+#[test]
 fn a_full_send_queue_gives_the_link_up() {
     run(async {
         let (listener, port) = listen_small();
@@ -101,7 +132,7 @@ fn a_full_send_queue_gives_the_link_up() {
         socket.dial(Dial::default(), key());
         let (_peer, ()) = tokio::join!(Peer::accept(&listener), up(&mut socket));
         let big = Wire::Binary(vec![0; 1 << 20]);
-        let taken = (0..8).take_while(|_| socket.send(big.clone()).is_ok()).count();
+        let taken = (0..8).take_while(|_| socket.send(big.clone(), None).is_ok()).count();
         assert!((3..8).contains(&taken), "{taken} MiB were taken");
         assert_eq!(loss(&mut socket).await.0, Trouble::Dropped);
         // And it can be dialled anew.
@@ -138,7 +169,7 @@ fn hanging_up_a_stalled_link_takes_a_second() {
         socket.dial(Dial::default(), key());
         let (_peer, ()) = tokio::join!(Peer::accept(&listener), up(&mut socket));
         for _ in 0..100 {
-            socket.send(chunk()).unwrap();
+            socket.send(chunk(), None).unwrap();
         }
         sleep(Duration::from_millis(100)).await;
         timeout(Duration::from_millis(1500), socket.close()).await.expect("took too long");
@@ -169,7 +200,7 @@ fn what_never_ends_is_given_up_after_10_s() {
         let stall = async {
             let (_peer, ()) = tokio::join!(Peer::accept(&listener), up(&mut stalled));
             for _ in 0..50 {
-                stalled.send(chunk()).unwrap();
+                stalled.send(chunk(), None).unwrap();
             }
             assert_eq!(next(&mut stalled).await, Event::Link(Link::Congested));
             let limit = Duration::from_secs(16);

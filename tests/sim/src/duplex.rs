@@ -268,6 +268,7 @@ impl Duplex {
 fn head(at: Moment) -> PeriodHead {
     PeriodHead {
         at,
+        moved: at,
         position: 0,
         gap: 0,
         frames: BLOCK as u32,
