@@ -86,7 +86,7 @@ impl Herald {
         Self { card, avahi: AVAHI.into(), voice: None, looked: None }
     }
 
-    /// Begins or ends to say it, as avahi goes or comes. Called about once a second.
+    /// Begins or ends to say it, as avahi goes or comes. Called every few seconds.
     pub(super) fn look(&mut self, now: Moment) {
         if let Some(voice) = &mut self.voice {
             voice.listen();

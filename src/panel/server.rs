@@ -31,6 +31,9 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 const TURN: Duration = Duration::from_millis(50);
 /// How often the silent are looked for, and at least whether to stop.
 const SWEEP: Duration = Duration::from_secs(1);
+/// The same while nobody is there. A timer of up to four seconds wakes the thread twice: once to be
+/// looked at more closely.
+const REST: Duration = Duration::from_secs(3);
 /// At the end: time to say goodbye.
 const GOODBYE: Duration = Duration::from_millis(300);
 /// After an accept that failed for want of file descriptors.
@@ -199,7 +202,9 @@ pub async fn serve(
         tokio::select! {
             (accepted, tls) = doors.next() => match accepted {
                 Ok(tcp) => {
-                    visited = true;
+                    if !std::mem::replace(&mut visited, true) {
+                        sweep.reset();
+                    }
                     match (crowd.admit(tcp, tls.is_some(), &clock), tls) {
                         (Some(stream), Some(tls)) => {
                             tasks.spawn(encrypted(stream, tls.clone(), guard.clone()));
@@ -227,6 +232,9 @@ pub async fn serve(
                     herald.look(clock());
                 }
                 visited = !(hub.is_idle() && tasks.is_empty());
+                if !visited {
+                    sweep.reset_after(REST);
+                }
             }
             Some(ended) = tasks.join_next() => note(&trust, ended),
         }
