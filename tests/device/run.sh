@@ -34,8 +34,9 @@ fi
 rm -rf "$share"
 mkdir -p "$share/files"
 cp "${package[@]}" "$share/files/"
-awk '/^On the Pi, in the folder/ { on = 1 } on && /^```/ { n++; next } on && n == 1 { print } n == 2 { exit }' README.md \
-    >"$share/install.sh"
+awk '/^On the Pi, in the folder/ { on = 1 } on && /^```/ { n++; next } on && n == 1 { print } n == 2 { exit }' README.md |
+    # Nobody is there to say yes, and no network.
+    sed 's/apt-get install/apt-get install -y --no-install-recommends/' >"$share/install.sh"
 cp tests/device/task.sh "$share/"
 cat >"$share/device-task.service" <<'UNIT'
 [Unit]
