@@ -12,6 +12,7 @@ use super::errand;
 use super::event::{Answer, ClientId, Refusal, Tick, Traffic, name};
 use super::feed::{Feed, Next};
 use super::pairing::Visitor;
+use super::stream::Peer;
 use super::trust::Role;
 use crate::base::unit::{Moment, Rate};
 use serde::{Serialize, Serializer};
@@ -105,6 +106,8 @@ pub(super) struct Client {
     pub(super) inspecting: bool,
     /// Secrets may be asked for on its connection.
     pub(super) private: bool,
+    /// The connection of its WebSocket.
+    pub(super) peer: Option<Arc<Peer>>,
     /// Errands under way.
     errands: usize,
     /// It asked for more than its role may; said once.
@@ -153,6 +156,7 @@ impl Client {
             listening: false,
             inspecting: false,
             private: false,
+            peer: None,
             errands: 0,
             overstepped: false,
             socket,
@@ -181,6 +185,11 @@ impl Client {
 
     pub(super) fn is_polling(&self) -> bool {
         self.socket.transport_type() == TransportType::Polling
+    }
+
+    /// Whether its WebSocket takes what is written to it.
+    pub(super) fn flows(&self) -> bool {
+        !self.is_polling() && self.peer.as_ref().is_some_and(|peer| !peer.is_blocked())
     }
 
     /// The peer has taken what was in flight.

@@ -152,6 +152,7 @@ impl Hub {
             end: None,
         });
         (link.client, link.end) = (Some(id), None);
+        let peer = link.peer.clone();
         let mine = |c: &&Client| c.visitor.session == visitor.session;
         let live = state.clients.values().filter(mine).count();
         if live >= self.max_per_session
@@ -161,7 +162,7 @@ impl Hub {
         }
         match Client::greet(id, socket, visitor, seq, (&state.feed, &self.build, now)) {
             Ok(mut client) => {
-                client.private = private;
+                (client.private, client.peer) = (private, peer);
                 state.clients.insert(id, client);
                 self.pump(&mut state);
             }
@@ -382,8 +383,7 @@ impl Hub {
         let state = &mut *state;
         let seq = state.feed.seq();
         for client in state.clients.values_mut() {
-            let peer = state.links.get(&client.sid).and_then(|link| link.peer.as_ref());
-            if !client.is_polling() && peer.is_some_and(|peer| !peer.is_blocked()) {
+            if client.flows() {
                 client.refill();
             }
             client.give_up(seq, now);

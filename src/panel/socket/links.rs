@@ -36,11 +36,14 @@ impl Hub {
             return false;
         };
         link.heard = (self.clock)();
+        let mut client = link.client.and_then(|id| state.clients.get_mut(&id));
         if let Some(peer) = upgrade {
             link.peer = Some(peer.clone());
+            if let Some(client) = &mut client {
+                client.peer = Some(peer.clone());
+            }
         }
         // A poll takes all that is in flight with it.
-        let client = link.client.and_then(|id| state.clients.get_mut(&id));
         if let Some(client) = client.filter(|client| polls && client.is_polling()) {
             client.refill();
             let (id, result) = (client.id, client.pump(&state.feed));
