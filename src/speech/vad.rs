@@ -23,6 +23,8 @@ const WINDOW: u32 = 15;
 const MAYBE: u32 = 5;
 /// Of these, so many make [`Voice::Talking`]: 160 ms of speech.
 const TALKING: u32 = 10;
+/// Frames looked back at for that over a reply, 320 ms: a short call is half closures.
+const CALL: u32 = 20;
 /// Frames that must (nearly) all be silent before it is quiet again: 27 frames with at most
 /// [`STRAY`] hits are 400 ms after the end of speech.
 const HANG: u32 = 27;
@@ -32,9 +34,14 @@ const STRAY: u32 = 2;
 
 /// Score from which a vowel is looked for: the detector is sure of a short one when it is over.
 const VOWEL: f32 = 0.35;
+/// Score that coughs hardly reach, frames looked back at for it, 400 ms, and how many of them must
+/// have it for fewer vowels to do.
+const CLEAR: f32 = 0.9;
+const CLEAR_WINDOW: u32 = 25;
+const CLEAR_ENOUGH: u32 = 4;
 /// Frames of speech without vowels, a whisper, that are believed: so many in the last second. Coughs
-/// have pauses and breath is shorter.
-const WHISPER: u32 = 50;
+/// have pauses, which the detector does not always see, and breath is shorter.
+const WHISPER: u32 = 54;
 /// Frames of a second.
 const SECOND: u32 = 62;
 /// Echo attenuation from which it says how loud the residual can be.
@@ -62,6 +69,8 @@ pub struct Vad {
     score: f32,
     /// One bit a frame, newest lowest: whether it scored as speech.
     hits: u64,
+    /// The same of frames that were clearly speech.
+    clear: u64,
     voice: Voice,
     vowels: Vowels,
     /// Mean power before and behind the canceller, of late.
@@ -90,6 +99,7 @@ impl Vad {
             filled: 0,
             score: 0.0,
             hits: 0,
+            clear: 0,
             voice: Voice::Quiet,
             vowels: Vowels::new(),
             levels: [0.0; 2],
@@ -111,7 +121,12 @@ impl Vad {
                 self.score = self.detector.predict_f32(&self.frame).clamp(0.0, 1.0);
                 let threshold = if echo.is_some() { THRESHOLD_PLAYING } else { THRESHOLD_IDLE };
                 let hit = self.score >= threshold && stands_out;
-                self.voice = self.decide(hit, echo.is_none() || self.vowels.enough());
+                self.clear = self.clear << 1 | u64::from(self.score >= CLEAR);
+                let clear = of_last(self.clear, CLEAR_WINDOW) >= CLEAR_ENOUGH;
+                self.voice = match echo {
+                    None => self.decide(hit, WINDOW, true),
+                    Some(_) => self.decide(hit, CALL, self.vowels.enough(clear)),
+                };
             }
         }
         (Score(self.score), self.voice)
@@ -141,18 +156,19 @@ impl Vad {
         self.filled = 0;
         self.score = 0.0;
         self.hits = 0;
+        self.clear = 0;
         self.voice = Voice::Quiet;
         self.vowels = Vowels::new();
         self.levels = [0.0; 2];
         self.trusted = false;
     }
 
-    /// `sure`: it may be speech and nothing else.
-    fn decide(&mut self, hit: bool, sure: bool) -> Voice {
+    /// `window`: frames looked back at for certainty. `sure`: it may be speech and nothing else.
+    fn decide(&mut self, hit: bool, window: u32, sure: bool) -> Voice {
         self.hits = self.hits << 1 | u64::from(hit);
-        let of_last = |frames: u32| (self.hits & ((1 << frames) - 1)).count_ones();
+        let of_last = |frames: u32| of_last(self.hits, frames);
         let recent = of_last(WINDOW);
-        if recent >= TALKING && (sure || of_last(SECOND) >= WHISPER) {
+        if of_last(window) >= TALKING && (sure || of_last(SECOND) >= WHISPER) {
             return Voice::Talking;
         }
         let quiet = of_last(HANG) <= STRAY;
@@ -166,8 +182,13 @@ impl Vad {
     }
 }
 
+fn of_last(bits: u64, frames: u32) -> u32 {
+    (bits & ((1 << frames) - 1)).count_ones()
+}
+
 // The mask of the longest look-back must fit the history, and a frame is longer than a block.
-const _: () = assert!(SECOND < u64::BITS && HANG < SECOND && WINDOW <= HANG && FRAME > BLOCK);
+const _: () =
+    assert!(SECOND < u64::BITS && HANG < SECOND && WINDOW <= HANG && CALL <= HANG && FRAME > BLOCK);
 
 #[cfg(test)]
 mod tests {
@@ -175,7 +196,7 @@ mod tests {
 
     fn frames(vad: &mut Vad, hit: bool, count: u32) -> Voice {
         for _ in 0..count {
-            vad.voice = vad.decide(hit, true);
+            vad.voice = vad.decide(hit, WINDOW, true);
         }
         vad.voice
     }
@@ -213,9 +234,20 @@ mod tests {
     #[test]
     fn without_vowels_it_takes_a_second() {
         let mut vad = Vad::new();
-        let mut frames = |count| (0..count).map(|_| vad.decide(true, false)).last();
-        assert_ne!(frames(49), Some(Voice::Talking));
+        let mut frames = |count| (0..count).map(|_| vad.decide(true, CALL, false)).last();
+        assert_ne!(frames(53), Some(Voice::Talking));
         assert_eq!(frames(1), Some(Voice::Talking));
+    }
+
+    #[test]
+    fn a_short_call_over_a_reply_may_have_a_closure() {
+        let said = |window| {
+            let mut vad = Vad::new();
+            let call = [(true, 5), (false, 9), (true, 5)];
+            let mut call = call.into_iter().flat_map(|(hit, count)| (0..count).map(move |_| hit));
+            call.any(|hit| vad.decide(hit, window, true) == Voice::Talking)
+        };
+        assert!(said(CALL) && !said(WINDOW));
     }
 
     #[test]

@@ -26,8 +26,10 @@ const LEFT: f32 = 0.063;
 const LATE: usize = 40;
 /// Blocks in which vowels are counted: 450 ms.
 const COUNTED: u32 = 45;
-/// Of these so many must be of a vowel: 70 ms. The few voiced moments of a cough are fewer.
-const ENOUGH: u32 = 7;
+/// Of these so many must be of a vowel: 80 ms. The few voiced moments of a cough are fewer.
+const ENOUGH: u32 = 8;
+/// What is clearly speech needs 50 ms: the vowel of a short call, before it closes.
+const ENOUGH_CLEAR: u32 = 5;
 
 /// Counts them.
 #[derive(Debug)]
@@ -80,9 +82,10 @@ impl Vowels {
         self.found = self.found << 1 | u64::from(vowel);
     }
 
-    /// Whether there were enough of late.
-    pub(super) fn enough(&self) -> bool {
-        (self.found & ((1 << COUNTED) - 1)).count_ones() >= ENOUGH
+    /// Whether there were enough of late; `clear`: for what is clearly speech.
+    pub(super) fn enough(&self, clear: bool) -> bool {
+        let enough = if clear { ENOUGH_CLEAR } else { ENOUGH };
+        (self.found & ((1 << COUNTED) - 1)).count_ones() >= enough
     }
 
     /// Keeps the band of a block; its mean power.
@@ -176,7 +179,7 @@ mod tests {
         (0..50).any(|block| {
             let at = |i| (block * BLOCK + i) as f32 / 16_000.0;
             vowels.process(&Block(std::array::from_fn(|i| sound(at(i)))), true);
-            vowels.enough()
+            vowels.enough(true)
         })
     }
 
@@ -205,6 +208,6 @@ mod tests {
             }));
             vowels.process(&tone, false);
         }
-        assert!(!vowels.enough());
+        assert!(!vowels.enough(true));
     }
 }
