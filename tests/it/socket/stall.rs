@@ -15,17 +15,20 @@ async fn stall<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
     mut peer: Peer<S>,
 ) {
     let mut pace = tokio::time::interval(Duration::from_millis(20));
+    // While the machine stands still nothing is offered, and nothing need show.
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut offered = 0u64;
     loop {
         tokio::select! {
+            biased;
+            event = socket.next() => {
+                assert_eq!(event, Event::Link(Link::Congested));
+                break;
+            }
             _ = pace.tick() => {
                 socket.send(chunk(), None).unwrap();
                 offered += 1;
                 assert!(offered < 100, "2 s of audio went nowhere unnoticed");
-            }
-            event = socket.next() => {
-                assert_eq!(event, Event::Link(Link::Congested));
-                break;
             }
         }
     }
