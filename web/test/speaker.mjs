@@ -24,8 +24,9 @@ async function freePort() {
 }
 
 function start(args, env = {}) {
+  // Not in the checkout: prompts made there would be spoken, and the microphone is silent meanwhile.
   const child = spawn(PROGRAM, args, {
-    cwd: ROOT,
+    cwd: tmpdir(),
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
