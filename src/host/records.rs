@@ -8,7 +8,6 @@ use super::logbook::Logbook;
 use super::vitals::Vitals;
 use crate::board::profile::Profile;
 use crate::config::Config;
-pub use crate::config::Setting;
 use crate::speech::thread::Counts;
 use std::sync::{Arc, Mutex};
 
@@ -29,8 +28,6 @@ pub struct Records {
     pub device: Mutex<Device>,
     /// Threads that run with less than they should, in words.
     pub threads: Vec<String>,
-    /// What holds for every key.
-    pub config: Vec<Setting>,
     /// `board.profile`.
     pub board: String,
     /// What it says about pins.
@@ -48,6 +45,7 @@ impl Records {
         threads: Vec<String>,
         counts: Arc<Counts>,
     ) -> Self {
+        vitals.configured(config.in_force.0.clone());
         Self {
             counts,
             health,
@@ -56,7 +54,6 @@ impl Records {
             book,
             device: Mutex::new(Device::new(&config.state)),
             threads,
-            config: config.in_force.0.clone(),
             board: config.board.clone(),
             profile: config.profile.clone(),
         }

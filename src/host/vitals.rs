@@ -4,6 +4,7 @@
 use super::round_trip::RoundTrips;
 use crate::base::event::{Fault, Scene};
 use crate::base::unit::Moment;
+use crate::config::Setting;
 use crate::panel::event::{Event, Turn};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,7 @@ struct Notes {
     cards: [Option<String>; 2],
     trips: RoundTrips,
     turns: VecDeque<Turn>,
+    config: Vec<Setting>,
 }
 
 /// What is known at one moment.
@@ -71,6 +73,16 @@ impl Vitals {
             | Event::Tick(_)
             | Event::Answer(_) => {}
         }
+    }
+
+    /// What holds for every key from now on.
+    pub fn configured(&self, settings: Vec<Setting>) {
+        self.notes().config = settings;
+    }
+
+    /// What holds for every key.
+    pub fn config(&self) -> Vec<Setting> {
+        self.notes().config.clone()
     }
 
     /// News of a card.

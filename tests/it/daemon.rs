@@ -45,6 +45,8 @@ impl Process {
         Self(
             Command::new(env!("CARGO_BIN_EXE_grok-speaker"))
                 .args(arguments)
+                // Prompts in the checkout would be spoken, and the microphone is silent meanwhile.
+                .current_dir(std::env::temp_dir())
                 .env("XAI_API_KEY", "test")
                 .envs(environment.iter().cloned())
                 .stdin(Stdio::null())

@@ -4,9 +4,10 @@
 //! owner writes into it what the family is called and likes. Whatever else got in is redacted.
 
 use super::{Desk, health};
+use crate::config::Setting;
+use crate::host::BUILD;
 use crate::host::clock::wall_micros;
 use crate::host::redact::redact;
-use crate::host::{BUILD, records::Setting};
 use crate::panel::ask::refusal;
 use crate::panel::errand::Outcome;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ pub(super) fn gather(desk: &Desk) -> Outcome {
             "made": wall_micros().div_euclid(1_000_000),
         },
         "health": health::report(desk)?,
-        "config": records.config.iter().map(shown).collect::<Vec<_>>(),
+        "config": records.vitals.config().iter().map(shown).collect::<Vec<_>>(),
         "board": {"name": records.board, "profile": records.profile},
         "turns": records.vitals.turns(),
         "metrics": records.counters.prometheus(),

@@ -33,6 +33,7 @@ impl Pump {
                         let keys: Vec<_> = changes.keys().map(String::as_str).collect();
                         log::info!(keys = keys.join(" ").as_str(); "settings changed by a panel");
                         self.config.policy = config.policy.clone();
+                        self.vitals.configured(config.in_force.0);
                         self.handle(Input::Policy(Box::new(config.policy)));
                         Ok(self.choices.sheet())
                     }

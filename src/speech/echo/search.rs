@@ -89,12 +89,12 @@ impl Search {
     }
 
     fn peak(&self) -> Option<usize> {
-        let floor: [f32; COUNT] =
+        let inverse: [f32; COUNT] =
             std::array::from_fn(|k| 1.0 / (self.far[k] * self.near[k] + 1e-12));
         let mut scores = [0.0f32; LATEST];
         for (score, [re, im]) in scores.iter_mut().zip(&self.both) {
             for k in 0..COUNT {
-                *score += (re[k] * re[k] + im[k] * im[k]) * floor[k];
+                *score += (re[k] * re[k] + im[k] * im[k]) * inverse[k];
             }
             *score /= COUNT as f32;
         }

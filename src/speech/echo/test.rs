@@ -174,7 +174,7 @@ fn steady_state_never_allocates() {
             canceller.process(&mut Block(*near), &Block(*far));
         }
         for _ in 0..80 {
-            canceller.process(&mut Block::SILENCE.clone(), &Block::SILENCE);
+            canceller.process(&mut Block([0.0; BLOCK]), &Block::SILENCE);
         }
         canceller.reset();
     });

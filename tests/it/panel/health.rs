@@ -144,6 +144,13 @@ async fn a27_a_support_bundle_helps_and_tells_no_secret() {
     let length = format!("({} characters)", PERSONAL.len());
     assert_eq!(holds("grok.instructions"), (length.as_str(), Some("--set grok.instructions")));
     assert_eq!(holds("grok.voice"), ("\"eve\"", None));
+    // And what is chosen while it runs.
+    let sets = vec!["grok.voice=rex".to_owned()];
+    let chosen = config::load(&Sources { sets, ..Sources::default() }).unwrap();
+    house.vitals.configured(chosen.in_force.0);
+    let bundle = data(&house, Role::Admin, name::BUNDLE, json!({})).await;
+    let voice = bundle["config"].as_array().unwrap().iter().find(|s| s["key"] == "grok.voice");
+    assert_eq!(voice.unwrap()["value"], "\"rex\"");
 }
 
 /// The state of a speaker that does this.
