@@ -1,6 +1,7 @@
 //! DOOR earshot: voice activity, with hysteresis and hang-over.
 //!
 //! The detector scores frames of 16 ms; blocks are 10 ms, so samples pass through a small buffer.
+//! Music scores like speech, but has no pauses: what goes on for long is listened to more closely.
 //! Its figures at a threshold of 0.5, and why it is raised while the speaker plays: residual echo
 //! scores like faint speech. While the speaker plays, two things more are asked of speech, because
 //! a reply is at stake: that it is louder than what the canceller usually leaves, and vowels.
@@ -13,24 +14,39 @@ use crate::base::unit::{Db, Score};
 
 /// Samples the detector wants at once: 16 ms at 16 kHz, fixed by its model.
 const FRAME: usize = 256;
-/// Score that counts as speech while the speaker is silent.
-const THRESHOLD_IDLE: f32 = 0.5;
-/// Score that counts as speech while the speaker plays.
-const THRESHOLD_PLAYING: f32 = 0.65;
-/// Frames looked back at for a decision: 240 ms.
+/// Frames looked back at for a first sign: 240 ms.
 const WINDOW: u32 = 15;
 /// Of these, so many make [`Voice::Maybe`]: 80 ms of speech.
 const MAYBE: u32 = 5;
-/// Of these, so many make [`Voice::Talking`]: 160 ms of speech.
-const TALKING: u32 = 10;
-/// Frames looked back at for that over a reply, 320 ms: a short call is half closures.
-const CALL: u32 = 20;
-/// Frames that must (nearly) all be silent before it is quiet again: 27 frames with at most
-/// [`STRAY`] hits are 400 ms after the end of speech.
-const HANG: u32 = 27;
-/// Hits in [`HANG`] frames that are taken for noise; without it a click now and then would hold
-/// the decision for ever.
-const STRAY: u32 = 2;
+
+/// What is asked of frames before they are speech.
+struct Asks {
+    /// From this score on a frame is a hit.
+    score: f32,
+    /// Frames looked back at for [`Voice::Talking`] ...
+    window: u32,
+    /// ... and hits among them.
+    talking: u32,
+    /// Frames that must (nearly) all be silent before it is quiet again ...
+    hang: u32,
+    /// ... and hits among them that are taken for noise; without it a click now and then would hold
+    /// the decision for ever.
+    stray: u32,
+}
+
+/// While the speaker is silent: 160 ms of speech, and 400 ms after its end.
+const IDLE: Asks = Asks { score: 0.5, window: WINDOW, talking: 10, hang: 27, stray: 2 };
+/// While it plays: a short call is half closures, so 320 ms are looked back at.
+const PLAYING: Asks = Asks { score: 0.65, window: 20, ..IDLE };
+/// While what could be speech goes on and on: half the frames of speech over music have this score,
+/// one in twenty of music alone.
+const BUSY: Asks = Asks { score: 0.9, talking: 8, hang: 35, stray: 3, ..IDLE };
+/// Rate at which it is learnt, frame by frame, how much of what is heard could be speech: 6.4 s.
+const BUSY_FOLLOW: f32 = 0.0025;
+/// Share from which that is too much, 15 s without a pause, and to which it falls before that is
+/// over: two seconds of silence.
+const BUSY_FROM: f32 = 0.9;
+const BUSY_TO: f32 = 0.7;
 
 /// Score from which a vowel is looked for: the detector is sure of a short one when it is over.
 const VOWEL: f32 = 0.35;
@@ -71,6 +87,10 @@ pub struct Vad {
     hits: u64,
     /// The same of frames that were clearly speech.
     clear: u64,
+    /// Share of frames that could be speech.
+    share: f32,
+    /// Whether there are too many of them.
+    busy: bool,
     voice: Voice,
     vowels: Vowels,
     /// Mean power before and behind the canceller, of late.
@@ -100,6 +120,8 @@ impl Vad {
             score: 0.0,
             hits: 0,
             clear: 0,
+            share: 0.0,
+            busy: false,
             voice: Voice::Quiet,
             vowels: Vowels::new(),
             levels: [0.0; 2],
@@ -119,17 +141,27 @@ impl Vad {
             if self.filled == FRAME {
                 self.filled = 0;
                 self.score = self.detector.predict_f32(&self.frame).clamp(0.0, 1.0);
-                let threshold = if echo.is_some() { THRESHOLD_PLAYING } else { THRESHOLD_IDLE };
-                let hit = self.score >= threshold && stands_out;
+                let asks = match echo {
+                    Some(_) => &PLAYING,
+                    None if self.is_busy() => &BUSY,
+                    None => &IDLE,
+                };
+                let hit = self.score >= asks.score && stands_out;
                 self.clear = self.clear << 1 | u64::from(self.score >= CLEAR);
                 let clear = of_last(self.clear, CLEAR_WINDOW) >= CLEAR_ENOUGH;
-                self.voice = match echo {
-                    None => self.decide(hit, WINDOW, true),
-                    Some(_) => self.decide(hit, CALL, self.vowels.enough(clear)),
-                };
+                let sure = echo.is_none() || self.vowels.enough(clear);
+                self.voice = self.decide(hit, asks, sure);
             }
         }
         (Score(self.score), self.voice)
+    }
+
+    /// Whether what could be speech has gone on for longer than anybody speaks without a pause.
+    fn is_busy(&mut self) -> bool {
+        let could = if self.score >= IDLE.score { 1.0 } else { 0.0 };
+        self.share += BUSY_FOLLOW * (could - self.share);
+        self.busy = self.share > if self.busy { BUSY_TO } else { BUSY_FROM };
+        self.busy
     }
 
     /// Whether more comes out than what is usually left of the echo.
@@ -157,21 +189,23 @@ impl Vad {
         self.score = 0.0;
         self.hits = 0;
         self.clear = 0;
+        self.share = 0.0;
+        self.busy = false;
         self.voice = Voice::Quiet;
         self.vowels = Vowels::new();
         self.levels = [0.0; 2];
         self.trusted = false;
     }
 
-    /// `window`: frames looked back at for certainty. `sure`: it may be speech and nothing else.
-    fn decide(&mut self, hit: bool, window: u32, sure: bool) -> Voice {
+    /// `sure`: it may be speech and nothing else.
+    fn decide(&mut self, hit: bool, asks: &Asks, sure: bool) -> Voice {
         self.hits = self.hits << 1 | u64::from(hit);
         let of_last = |frames: u32| of_last(self.hits, frames);
         let recent = of_last(WINDOW);
-        if of_last(window) >= TALKING && (sure || of_last(SECOND) >= WHISPER) {
+        if of_last(asks.window) >= asks.talking && (sure || of_last(SECOND) >= WHISPER) {
             return Voice::Talking;
         }
-        let quiet = of_last(HANG) <= STRAY;
+        let quiet = of_last(asks.hang) <= asks.stray;
         match self.voice {
             _ if quiet => Voice::Quiet,
             Voice::Quiet if recent >= MAYBE => Voice::Maybe,
@@ -187,8 +221,7 @@ fn of_last(bits: u64, frames: u32) -> u32 {
 }
 
 // The mask of the longest look-back must fit the history, and a frame is longer than a block.
-const _: () =
-    assert!(SECOND < u64::BITS && HANG < SECOND && WINDOW <= HANG && CALL <= HANG && FRAME > BLOCK);
+const _: () = assert!(SECOND < u64::BITS && BUSY.hang < SECOND && FRAME > BLOCK);
 
 #[cfg(test)]
 mod tests {
@@ -196,7 +229,7 @@ mod tests {
 
     fn frames(vad: &mut Vad, hit: bool, count: u32) -> Voice {
         for _ in 0..count {
-            vad.voice = vad.decide(hit, WINDOW, true);
+            vad.voice = vad.decide(hit, &IDLE, true);
         }
         vad.voice
     }
@@ -234,20 +267,20 @@ mod tests {
     #[test]
     fn without_vowels_it_takes_a_second() {
         let mut vad = Vad::new();
-        let mut frames = |count| (0..count).map(|_| vad.decide(true, CALL, false)).last();
+        let mut frames = |count| (0..count).map(|_| vad.decide(true, &PLAYING, false)).last();
         assert_ne!(frames(53), Some(Voice::Talking));
         assert_eq!(frames(1), Some(Voice::Talking));
     }
 
     #[test]
     fn a_short_call_over_a_reply_may_have_a_closure() {
-        let said = |window| {
+        let said = |asks: &Asks| {
             let mut vad = Vad::new();
             let call = [(true, 5), (false, 9), (true, 5)];
             let mut call = call.into_iter().flat_map(|(hit, count)| (0..count).map(move |_| hit));
-            call.any(|hit| vad.decide(hit, window, true) == Voice::Talking)
+            call.any(|hit| vad.decide(hit, asks, true) == Voice::Talking)
         };
-        assert!(said(CALL) && !said(WINDOW));
+        assert!(said(&PLAYING) && !said(&IDLE));
     }
 
     #[test]
@@ -257,6 +290,28 @@ mod tests {
         frames(&mut vad, false, 10);
         frames(&mut vad, true, 1);
         assert_eq!(frames(&mut vad, false, 16), Voice::Quiet);
+    }
+
+    #[test]
+    fn what_never_pauses_is_not_speech_for_long() {
+        let mut vad = Vad::new();
+        let mut hear = |score: f32, frames: u32| {
+            for _ in 0..frames {
+                vad.score = score;
+                let asks = if vad.is_busy() { &BUSY } else { &IDLE };
+                vad.voice = vad.decide(score >= asks.score, asks, true);
+            }
+            vad.voice
+        };
+        // 14 s and 16 s of a chord.
+        assert_eq!(hear(0.8, 875), Voice::Talking);
+        assert_eq!(hear(0.8, 125), Voice::Quiet);
+        // A clear voice over it.
+        assert_eq!(hear(0.95, 10), Voice::Talking);
+        assert_eq!(hear(0.8, 35), Voice::Quiet);
+        // Three seconds of silence, and a person a little off.
+        assert_eq!(hear(0.2, 190), Voice::Quiet);
+        assert_eq!(hear(0.8, 10), Voice::Talking);
     }
 
     #[test]

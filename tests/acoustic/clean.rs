@@ -17,15 +17,23 @@ pub(crate) fn suppression(level: Level) -> Options {
     Options { noise_suppression: level, gain_control: Level::Off, ..Options::default() }
 }
 
-/// Plays a scene and scores what comes out.
-pub(crate) fn trial(scene: &toml::Value, options: &Options, seed: u64, voices: &Voices) -> Clean {
-    let source = match scene["noise"].as_str() {
+/// What makes the noise of `scene`.
+pub(crate) fn source(scene: &toml::Value) -> Source {
+    match scene["noise"].as_str() {
         Some("pink") => Source::Pink,
         Some("fan") => Source::Fan,
         Some("music") => Source::Music,
         Some("babble") => Source::Babble,
+        Some("silence") => Source::Silence,
+        Some("clicks") => Source::Clicks,
+        Some("beeps") => Source::Beeps,
         other => panic!("no noise {other:?}"),
-    };
+    }
+}
+
+/// Plays a scene and scores what comes out.
+pub(crate) fn trial(scene: &toml::Value, options: &Options, seed: u64, voices: &Voices) -> Clean {
+    let source = source(scene);
     let (level, above) = (number(&scene["level"]), number(&scene["above"]));
     let sounds = talk(source, level, above, seed, [&voices.far, &voices.near]);
     let sound = |samples| Sound { samples, rate: Rate(16_000), channels: 1 };

@@ -5,9 +5,10 @@
 mod barge;
 mod bench;
 mod clean;
+mod voice;
 
 use barge::{Act, Sayings, Session, Sum, converse};
-use bench::{Voices, missed, scene, second_trial, table, trial};
+use bench::{Voices, missed, number, scene, second_trial, table, trial};
 use clean::suppression;
 use grok_speaker::speech::{Level, Options};
 use grok_speaker_sim::burst::Burst;
@@ -65,6 +66,11 @@ fn main() -> ExitCode {
     if wanted(&"gain".to_owned()) {
         gain(&table["gain"], &voices, &mut complaints);
     }
+    let table = voice::table();
+    if wanted(&"voice".to_owned()) {
+        in_noise(&table["in_noise"], &voices, &mut complaints);
+        of_noise(&table["alone"], &voices, &mut complaints);
+    }
     complaints.iter().for_each(|complaint| println!("missed: {complaint}"));
     if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -112,6 +118,54 @@ fn gain(entries: &toml::Value, voices: &Voices, complaints: &mut Vec<String>) {
         println!("{level:>4} {:>6.1} {:>6.1} {:>5.2}", found.level, found.pause, found.peak);
         for what in clean::astray(&found, entry) {
             complaints.push(format!("gain at {level}: {what}"));
+        }
+    }
+}
+
+/// Each voice in turn is the person.
+fn in_noise(entries: &toml::Value, voices: &Voices, complaints: &mut Vec<String>) {
+    println!(
+        "\nvoice detector: speech heard, noise mistaken, first sound to decision in s (worst)"
+    );
+    let turned = Voices { far: voices.near.clone(), near: voices.far.clone() };
+    for entry in entries.as_array().expect("scenes") {
+        let found: Vec<_> = SEEDS
+            .iter()
+            .flat_map(|seed| [voices, &turned].map(|v| voice::in_noise(&entry["scene"], *seed, v)))
+            .collect();
+        let of = |pick: fn(&voice::Heard) -> f64| {
+            found.iter().map(pick).sum::<f64>() / found.len() as f64
+        };
+        let (heard, mistaken, onset) = (of(|f| f.heard), of(|f| f.mistaken), of(|f| f.onset));
+        let worst = found.iter().map(|f| f.onset).fold(0.0, f64::max);
+        let noise = entry["scene"]["noise"].as_str().expect("a noise");
+        let name = format!("{noise} {}", entry["scene"]["above"]);
+        println!("{name:<12} {heard:>5.2} {mistaken:>5.2} {onset:>5.2} ({worst:.2})");
+        let mut expect = |what: &str, value: f64, good: bool| {
+            if !good {
+                complaints.push(format!("voice in {name}: {what} is {value:.2}"));
+            }
+        };
+        expect("heard", heard, heard >= number(&entry["heard"]));
+        let most = entry.get("mistaken").map_or(f64::INFINITY, number);
+        expect("mistaken", mistaken, mistaken <= most);
+        expect("onset", onset, onset <= number(&entry["onset"]));
+    }
+}
+
+fn of_noise(entries: &toml::Value, voices: &Voices, complaints: &mut Vec<String>) {
+    println!("\nnoise alone: share taken for speech, starts a minute");
+    for entry in entries.as_array().expect("scenes") {
+        let found = SEEDS.map(|seed| voice::of_noise(&entry["scene"], seed, voices));
+        let of = |pick: fn(&voice::Mistaken) -> f64| {
+            found.iter().map(pick).sum::<f64>() / found.len() as f64
+        };
+        let (share, starts) = (of(|f| f.share), of(|f| f.starts));
+        let name = entry["scene"]["noise"].as_str().expect("a noise");
+        println!("{name:<12} {share:>5.2} {starts:>5.1}");
+        if share > number(&entry["share"]) || starts > number(&entry["starts"]) {
+            complaints
+                .push(format!("{name} alone is speech {share:.2}, {starts:.1} starts a minute"));
         }
     }
 }

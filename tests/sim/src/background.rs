@@ -1,5 +1,6 @@
 //! A person in a room with something that makes noise, and nothing played.
 
+use crate::burst::Burst;
 use crate::room::{RATE, Sounds, at, music, noise, response, scale, through};
 use crate::seed::Seed;
 
@@ -17,6 +18,12 @@ pub enum Source {
     Music,
     /// Many voices.
     Babble,
+    /// Hardly anything: what a microphone makes by itself.
+    Silence,
+    /// Switches, keys and knocks, about one a second.
+    Clicks,
+    /// An appliance that calls.
+    Beeps,
 }
 
 /// The person at `level_db`, `above_db` above the noise. `voices` are the speech of two talkers;
@@ -37,16 +44,36 @@ pub fn talk(
     }
     let mut person = through(&dry, &response(&mut dice, 0.1, 6.0));
     person[at(PARTS[2] + 0.1)..].fill(0.0);
-    let mut hiss = match source {
-        Source::Pink => pink(&mut dice, length),
-        Source::Fan => fan(&mut dice, length),
-        Source::Music => music(&mut dice, length),
-        Source::Babble => babble(&mut dice, length, voices),
-    };
+    let mut hiss = sound(source, &mut dice, length, voices);
     scale(&mut person, level_db);
     scale(&mut hiss, level_db - above_db);
     let mic = person.iter().zip(&hiss).map(|(p, n)| (p + n).clamp(-1.0, 1.0)).collect();
     Sounds { mic, far: vec![0.0; length], echo: vec![0.0; length], person }
+}
+
+/// `seconds` of the noise alone, at `level_db`.
+pub fn alone(
+    source: Source,
+    level_db: f64,
+    seconds: f64,
+    seed: u64,
+    voices: [&[f32]; 2],
+) -> Vec<f32> {
+    let mut hiss = sound(source, &mut Seed::new(seed), at(seconds), voices);
+    scale(&mut hiss, level_db);
+    hiss
+}
+
+fn sound(source: Source, dice: &mut Seed, length: usize, voices: [&[f32]; 2]) -> Vec<f32> {
+    match source {
+        Source::Pink => pink(dice, length),
+        Source::Fan => fan(dice, length),
+        Source::Music => music(dice, length),
+        Source::Babble => babble(dice, length, voices),
+        Source::Silence => (0..length).map(|_| noise(dice)).collect(),
+        Source::Clicks => clicks(dice, length),
+        Source::Beeps => beeps(dice, length),
+    }
 }
 
 /// Noise through poles an octave and a half apart.
@@ -90,4 +117,25 @@ fn babble(dice: &mut Seed, length: usize, voices: [&[f32]; 2]) -> Vec<f32> {
         }
     }
     through(&sum, &response(dice, 0.4, -6.0))
+}
+
+fn clicks(dice: &mut Seed, length: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(length + at(2.0));
+    while out.len() < length {
+        out.extend(Burst::Click.sound(dice));
+        let pause = at(0.6 * dice.unit());
+        out.resize(out.len() + pause, 0.0);
+    }
+    out.truncate(length);
+    out
+}
+
+/// Three tones of 200 ms, and a pause.
+fn beeps(dice: &mut Seed, length: usize) -> Vec<f32> {
+    let hz = 800.0 + 1600.0 * dice.unit();
+    let sounds = |t: f64| t % 2.0 < 1.2 && t % 0.4 < 0.2;
+    (0..length)
+        .map(|i| i as f64 / RATE as f64)
+        .map(|t| if sounds(t) { (std::f64::consts::TAU * hz * t).sin() as f32 } else { 0.0 })
+        .collect()
 }
