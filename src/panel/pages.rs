@@ -2,7 +2,7 @@
 //! part of the program: no path of a request ever reaches the file system.
 
 use super::guard;
-use super::pairing::Trust;
+use super::pairing::{Trust, Visitor};
 use super::stream::Peer;
 use super::tls::Tls;
 use super::trust::Denied;
@@ -94,6 +94,7 @@ pub(super) fn router(sources: Sources) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/pair", post(pair))
         .route("/api/session", get(session))
+        .route("/api/leave", post(leave))
         .route("/api/trust", get(trust))
         .route("/ca.crt", get(anchor))
         .with_state(sources)
@@ -200,6 +201,22 @@ async fn session(
     }
 }
 
+/// Forgets whoever asks: the browser is not paired any more.
+async fn leave(
+    State(sources): State<Sources>,
+    Extension(peer): Extension<Arc<Peer>>,
+    Extension(visitor): Extension<Visitor>,
+) -> Response {
+    if sources.trust.leave(&visitor.session).is_ok() {
+        log::info!("a panel is no longer paired: it asked for that");
+    }
+    let headers = [
+        (header::SET_COOKIE, kept_cookie(&sources.trust, "", peer.secure, 0)),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
 /// How far this connection is to be trusted, and how to have one that is.
 async fn trust(State(sources): State<Sources>, Extension(peer): Extension<Arc<Peer>>) -> Response {
     let tls = sources.tls.as_ref().map(|(port, tls)| {
@@ -219,7 +236,11 @@ async fn anchor(State(sources): State<Sources>) -> Response {
 }
 
 fn cookie(trust: &Trust, token: &str, secure: bool) -> String {
+    kept_cookie(trust, token, secure, COOKIE_S)
+}
+
+fn kept_cookie(trust: &Trust, token: &str, secure: bool, seconds: u64) -> String {
     let name = trust.cookie(secure);
     let only = if secure { "; Secure" } else { "" };
-    format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={COOKIE_S}{only}")
+    format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{only}")
 }

@@ -151,6 +151,11 @@ impl Trust {
         self.change(|ledger| ledger.revoke(id))
     }
 
+    /// It is not paired any more because it wants to be; its live panels go at once.
+    pub(super) fn leave(&self, client: &TokenHash) -> Result<(), Unable> {
+        self.change(|ledger| ledger.leave(client))
+    }
+
     fn change(&self, how: impl FnOnce(&mut Ledger) -> Result<(), Unable>) -> Result<(), Unable> {
         how(&mut self.ledger())?;
         self.0.changes.fetch_add(1, Ordering::Relaxed);
@@ -272,7 +277,8 @@ impl Trust {
         let fresh = hex(&random::<32>());
         let role = {
             let mut ledger = self.ledger();
-            ledger.renew(&hash(token), hash(&fresh), now).then_some(())?;
+            let times = (now, (self.0.wall)());
+            ledger.renew(&hash(token), hash(&fresh), times).then_some(())?;
             ledger.sessions().iter().find(|s| s.token == hash(&fresh))?.role
         };
         self.store();

@@ -25,6 +25,9 @@ pub const TOUCH: Duration = Duration::from_secs(12 * 3600);
 pub const PRESENCE: Duration = Duration::from_secs(5 * 60);
 /// A token that was replaced is still good for requests that are under way.
 pub const OVERLAP: Duration = Duration::from_secs(10);
+/// A token this old, in seconds of the wall clock, is replaced with the next page: one that was copied
+/// from a browser is of use for a day.
+pub const ROTATE_S: u64 = 24 * 3600;
 /// Characters kept of a client's name.
 pub const NAME: usize = 64;
 /// Pauses after windows lost to wrong codes in a row; whoever is at the device need not wait.
@@ -136,6 +139,9 @@ pub struct Session {
     pub created: u64,
     /// When it was last used, seconds since 1970, as of the last write.
     pub used: u64,
+    /// When its token was made, seconds since 1970.
+    #[serde(default)]
+    pub issued: u64,
     /// Its role changed: it is given another token with its next page.
     #[serde(default, skip_serializing_if = "is_false")]
     pub renew: bool,
@@ -314,6 +320,7 @@ impl Ledger {
             role,
             created: wall,
             used: wall,
+            issued: wall,
             renew: false,
             seen: Some(now),
             present: None,

@@ -211,6 +211,20 @@ test('a viewer who knows the address of the settings sees none', LIMIT, async ()
   await clean();
 });
 
+test('whoever pairs can log out, and is asked before', LIMIT, async () => {
+  const { open, clean } = await visitor(browser, speaker);
+  const page = await open();
+  await enter(page, speaker, 'about', 'viewer');
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await page.getByText('has to pair again').waitFor();
+  await axe(page, 'about to log out');
+  await page.locator('.ask .danger').click();
+  await page.locator('#code').waitFor();
+  await page.reload();
+  await page.locator('#code').waitFor();
+  await clean({ away: true });
+});
+
 test('settings and set-up: no fault of accessibility, nothing sideways, and a picture', { timeout: 180_000 }, async (t) => {
   const own = await Speaker.start({ key: null });
   t.after(() => own.end());

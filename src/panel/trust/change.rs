@@ -1,6 +1,8 @@
 //! Paired clients as their owner changes them, and the proof that the owner is at the device.
 
-use super::{Denied, Ledger, OVERLAP, Opener, PRESENCE, Role, Session, TokenHash, Window, plain};
+use super::{
+    Denied, Ledger, OVERLAP, Opener, PRESENCE, ROTATE_S, Role, Session, TokenHash, Window, plain,
+};
 use crate::base::unit::Moment;
 use std::time::Duration;
 
@@ -106,15 +108,24 @@ impl Ledger {
         Ok(index)
     }
 
-    /// Replaces the token of a client that is due for another. The old one lives on for
-    /// [`OVERLAP`].
-    pub fn renew(&mut self, old: &TokenHash, fresh: TokenHash, now: Moment) -> bool {
-        let due = self.sessions.iter_mut().find(|s| s.token == *old && s.renew);
-        let Some(session) = due else { return false };
+    /// Replaces the token of a client that is due for another: its role changed, or it is a day old.
+    /// The old one lives on for [`OVERLAP`].
+    pub fn renew(&mut self, old: &TokenHash, fresh: TokenHash, (now, wall): (Moment, u64)) -> bool {
+        let due = |s: &Session| s.renew || wall.saturating_sub(s.issued) >= ROTATE_S;
+        let session = self.sessions.iter_mut().find(|s| s.token == *old && due(s));
+        let Some(session) = session else { return false };
         session.before = Some((session.token, now + OVERLAP));
         session.token = fresh;
+        session.issued = wall;
         session.renew = false;
         true
+    }
+
+    /// It leaves of its own accord, the only admin too: whoever is at the device can pair another.
+    pub fn leave(&mut self, client: &TokenHash) -> Result<(), Unable> {
+        let found = self.sessions.iter().position(|s| s.token == *client);
+        self.sessions.remove(found.ok_or(Unable::Unknown)?);
+        Ok(())
     }
 }
 
@@ -189,12 +200,31 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.add(hash(1), "x", Role::Admin, at(0), 0);
         ledger.add(hash(2), "y", Role::Viewer, at(0), 0);
-        assert!(!ledger.renew(&hash(2), hash(3), at(0)), "nothing changed");
+        assert!(!ledger.renew(&hash(2), hash(3), (at(0), 0)), "nothing changed");
         ledger.set_role(&hash(2).id(), Role::Controller).unwrap();
-        assert!(ledger.renew(&hash(2), hash(3), at(5)));
-        assert!(!ledger.renew(&hash(3), hash(4), at(5)), "once");
+        assert!(ledger.renew(&hash(2), hash(3), (at(5), 5)));
+        assert!(!ledger.renew(&hash(3), hash(4), (at(5), 5)), "once");
         let session = &ledger.sessions()[1];
         assert_eq!((session.token, &session.id), (hash(3), &hash(2).id()), "the name stays");
         assert_eq!(session.before, Some((hash(2), at(15))));
+    }
+
+    #[test]
+    fn a_token_lasts_a_day() {
+        let mut ledger = Ledger::default();
+        ledger.add(hash(1), "x", Role::Viewer, at(0), 1_000);
+        assert!(!ledger.renew(&hash(1), hash(2), (at(0), 0)), "a clock that was put back");
+        assert!(!ledger.renew(&hash(1), hash(2), (at(0), 999 + ROTATE_S)));
+        assert!(ledger.renew(&hash(1), hash(2), (at(0), 1_000 + ROTATE_S)));
+        assert!(!ledger.renew(&hash(2), hash(3), (at(0), 1_001 + ROTATE_S)));
+    }
+
+    #[test]
+    fn the_only_admin_may_leave() {
+        let mut ledger = Ledger::default();
+        ledger.add(hash(1), "owner", Role::Admin, at(0), 0);
+        assert_eq!(ledger.leave(&hash(2)), Err(Unable::Unknown));
+        assert_eq!(ledger.leave(&hash(1)), Ok(()));
+        assert!(ledger.sessions().is_empty());
     }
 }

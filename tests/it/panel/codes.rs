@@ -165,6 +165,34 @@ async fn a15_a38_whoever_loses_the_role_loses_the_sound() {
     assert!(listener.heard().await.is_none());
 }
 
+/// A15: who leaves is gone within a second, with everything that was open, and may pair again.
+#[tokio::test]
+async fn a15_who_leaves_is_gone_at_once() {
+    let desk = Desk::start();
+    let session = desk.pair(Role::Admin).await;
+    let mut panel = desk.connect(&session, Value::Null).await;
+    let poll = Poll::connect(&desk, &session, Value::Null).await;
+    let other = desk.panel(Role::Viewer).await;
+    assert_eq!(desk.http("POST /api/leave", &[], "").await.status, 401);
+    assert_eq!(desk.http("GET /api/leave", &[&session.line()], "").await.status, 405);
+    let elsewhere = "Origin: http://evil.example";
+    let refused = desk.http("POST /api/leave", &[&session.line(), elsewhere], "").await;
+    assert_eq!(refused.status, 403);
+    let start = clock();
+    let left = desk.http("POST /api/leave", &[&session.line()], "").await;
+    assert_eq!(left.status, 204);
+    let cookie = left.header("set-cookie").unwrap();
+    assert!(cookie.contains("=; ") && cookie.contains("Max-Age=0"), "{cookie}");
+    assert!(panel.closes().await);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    for path in ["GET /api/session".to_owned(), format!("GET {}", poll.path())] {
+        assert_eq!(desk.http(&path, &[&session.line()], "").await.status, 401);
+    }
+    assert_eq!(desk.trust.clients(), 1, "the other stays");
+    drop(other);
+    desk.panel(Role::Admin).await;
+}
+
 /// A37: a captured handshake or command is worth nothing without its own session, and a command said
 /// twice on it says the same thing twice.
 #[tokio::test]

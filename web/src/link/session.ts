@@ -75,6 +75,19 @@ export async function pair(code: string, name: string): Promise<Session | Denied
   return answer;
 }
 
+/** Ends the pairing of this browser. False when the speaker did not hear of it. */
+export async function leave(): Promise<boolean> {
+  try {
+    const response = await request('/api/leave', { method: 'POST' });
+    // Without a session there was none to end.
+    if (!response.ok && response.status !== 401) return false;
+  } catch {
+    return false;
+  }
+  mark(false);
+  return true;
+}
+
 /** A name for this browser that its owner will know again. */
 export function deviceName(): string {
   const agent = navigator.userAgent;

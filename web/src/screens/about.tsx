@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { Language } from '../parts/language';
+import { Leave } from '../parts/leave';
 import { Trust } from '../parts/trust';
 import { build, link, role, state, transport } from '../store';
 import { t } from '../words';
@@ -52,6 +53,7 @@ export function About() {
           </Fact>
         )}
       </dl>
+      <Leave />
       <Trust />
       <h3>{words.more}</h3>
       <p class="soft">{words.moreHint}</p>
