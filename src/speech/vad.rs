@@ -3,9 +3,8 @@
 //! The detector scores frames of 16 ms; blocks are 10 ms, so samples pass through a small buffer.
 //! Music scores like speech, but has no pauses: what goes on for long is listened to more closely.
 //! Its figures at a threshold of 0.5, and why it is raised while the speaker plays: residual echo
-//! scores like faint speech. While the speaker plays, three things more are asked of speech, because
-//! a reply is at stake: that it is louder than what the canceller usually leaves, vowels, and more
-//! time where it is faint beside the echo.
+//! scores like faint speech. While the speaker plays, two things more are asked of speech, because
+//! a reply is at stake: that it is louder than what the canceller usually leaves, and vowels.
 
 use super::power;
 use super::vowel::Vowels;
@@ -68,16 +67,6 @@ const TRUSTED: f32 = 15.0;
 const USUAL: f32 = 0.75;
 /// Rate at which the levels for that follow: 50 ms.
 const FOLLOW: f32 = 0.2;
-/// Share of the microphone's power, 16 dB down, below which speech is believed later: so much is left
-/// of an echo that takes another path than a moment ago, when a device was moved a little.
-const FAINT: f32 = 0.025;
-/// Hits that are not so faint which make it believed at once, of those of a call: a person as loud as
-/// the echo, or 10 dB below.
-const LOUD_ENOUGH: u32 = 5;
-/// Hits that make it believed however faint, 320 ms of the last 640: by then the filter has learned the
-/// other path, or is known to be wrong.
-const FAINT_ENOUGH: u32 = 20;
-const FAINT_WINDOW: u32 = 40;
 
 /// What is known of the echo of a speaker that is audible.
 #[derive(Debug, Clone, Copy)]
@@ -96,9 +85,8 @@ pub struct Vad {
     score: f32,
     /// One bit a frame, newest lowest: whether it scored as speech.
     hits: u64,
-    /// The same of frames that were clearly speech, and of hits that were not faint beside the echo.
+    /// The same of frames that were clearly speech.
     clear: u64,
-    loud: u64,
     /// Share of frames that could be speech.
     share: f32,
     /// Whether there are too many of them.
@@ -132,7 +120,6 @@ impl Vad {
             score: 0.0,
             hits: 0,
             clear: 0,
-            loud: 0,
             share: 0.0,
             busy: false,
             voice: Voice::Quiet,
@@ -162,8 +149,7 @@ impl Vad {
                 let hit = self.score >= asks.score && stands_out;
                 self.clear = self.clear << 1 | u64::from(self.score >= CLEAR);
                 let clear = of_last(self.clear, CLEAR_WINDOW) >= CLEAR_ENOUGH;
-                let believed = self.is_believed(hit);
-                let sure = echo.is_none() || (believed && self.vowels.enough(clear));
+                let sure = echo.is_none() || self.vowels.enough(clear);
                 self.voice = self.decide(hit, asks, sure);
             }
         }
@@ -196,15 +182,6 @@ impl Vad {
         !trusted || before < behind * 10f32.powf(0.1 * USUAL * echo.erle.0)
     }
 
-    /// Whether what was hit of late, and is with this frame, is more than a changed echo leaves.
-    fn is_believed(&mut self, hit: bool) -> bool {
-        let [before, behind] = self.levels;
-        let faint = self.trusted && behind < FAINT * before;
-        self.loud = self.loud << 1 | u64::from(hit && !faint);
-        of_last(self.loud, PLAYING.window) >= LOUD_ENOUGH
-            || of_last(self.hits, FAINT_WINDOW) >= FAINT_ENOUGH
-    }
-
     /// Forgets what was heard.
     pub fn reset(&mut self) {
         self.detector.reset();
@@ -212,7 +189,6 @@ impl Vad {
         self.score = 0.0;
         self.hits = 0;
         self.clear = 0;
-        self.loud = 0;
         self.share = 0.0;
         self.busy = false;
         self.voice = Voice::Quiet;
@@ -245,8 +221,7 @@ fn of_last(bits: u64, frames: u32) -> u32 {
 }
 
 // The mask of the longest look-back must fit the history, and a frame is longer than a block.
-const _: () =
-    assert!(SECOND < u64::BITS && BUSY.hang < SECOND && FAINT_WINDOW < SECOND && FRAME > BLOCK);
+const _: () = assert!(SECOND < u64::BITS && BUSY.hang < SECOND && FRAME > BLOCK);
 
 #[cfg(test)]
 mod tests {
@@ -315,20 +290,6 @@ mod tests {
         frames(&mut vad, false, 10);
         frames(&mut vad, true, 1);
         assert_eq!(frames(&mut vad, false, 16), Voice::Quiet);
-    }
-
-    #[test]
-    fn over_a_reply_what_is_faint_beside_the_echo_takes_longer() {
-        let hits_until_believed = |behind: f32| {
-            let mut vad = Vad { trusted: true, levels: [1.0, behind], ..Vad::new() };
-            (1..100).find(|_| {
-                let believed = vad.is_believed(true);
-                vad.decide(true, &PLAYING, believed);
-                believed
-            })
-        };
-        assert_eq!(hits_until_believed(0.03), Some(LOUD_ENOUGH));
-        assert_eq!(hits_until_believed(0.02), Some(FAINT_ENOUGH + 1));
     }
 
     #[test]

@@ -28,9 +28,6 @@ const OVER_HIGH: f32 = 3.0;
 const BEFORE: f32 = 0.97;
 /// A bin with more residual echo than this, beside all that is in it, teaches nothing of the noise.
 const ECHO: f32 = 0.25;
-/// Least gain beside residual echo: 6 dB. Lowered further, noise no longer covers what is left of an
-/// echo whose path has just changed, and that sounds like a person.
-const LEAST_BESIDE_ECHO: f32 = 0.5;
 /// Least power: -122 dBFS. Keeps every division safe.
 const TINY: f32 = 1e-10;
 
@@ -71,27 +68,26 @@ impl Noise {
             Self { floor: [0.0; BINS], likely: [0.0; BINS], wanted: [0.0; BINS], seen: 0, ..*self };
     }
 
-    /// Lowers `gain`, which is what the residual echo `echo` in `power` asks for, if there is any. What
-    /// it lowered is not taken for noise: a person under the echo would be lowered twice.
+    /// Lowers `gain`, which is what the residual echo `echo` in `power` asks for. What it lowered is
+    /// not taken for noise: a person under the echo would be lowered twice.
     pub(super) fn lower(
         &mut self,
         power: &[f32; BINS],
-        echo: Option<&[f32; BINS]>,
+        echo: &[f32; BINS],
         gain: &mut [f32; BINS],
     ) {
         self.learn(power, echo);
-        let least = if echo.is_some() { self.least.max(LEAST_BESIDE_ECHO) } else { self.least };
         for k in 0..BINS {
             let noise = self.over * self.floor[k] + TINY;
             let now = (power[k] / noise - 1.0).max(0.0);
             let prior = BEFORE * self.wanted[k] / noise + (1.0 - BEFORE) * now;
-            let lower = (prior / (1.0 + prior)).sqrt().max(least);
+            let lower = (prior / (1.0 + prior)).sqrt().max(self.least);
             self.wanted[k] = lower * lower * power[k];
             gain[k] *= lower;
         }
     }
 
-    fn learn(&mut self, power: &[f32; BINS], echo: Option<&[f32; BINS]>) {
+    fn learn(&mut self, power: &[f32; BINS], echo: &[f32; BINS]) {
         if self.seen < START {
             self.seen += 1;
             for (floor, power) in self.floor.iter_mut().zip(power) {
@@ -100,7 +96,7 @@ impl Noise {
             return;
         }
         for k in 0..BINS {
-            if echo.is_some_and(|echo| echo[k] > ECHO * power[k]) {
+            if echo[k] > ECHO * power[k] {
                 continue;
             }
             let above = (power[k] / (self.floor[k] + TINY)).min(100.0);
@@ -134,7 +130,7 @@ mod tests {
         for block in 0..blocks {
             let power = hiss(seed, mean);
             let mut gain = [1.0; BINS];
-            noise.lower(&power, None, &mut gain);
+            noise.lower(&power, &[0.0; BINS], &mut gain);
             if block >= blocks / 2 {
                 before += power.iter().sum::<f32>();
                 after += power.iter().zip(&gain).map(|(p, g)| p * g * g).sum::<f32>();
@@ -173,7 +169,7 @@ mod tests {
         // 25 dB above, for a syllable.
         for block in 0..30 {
             let mut gain = [1.0; BINS];
-            noise.lower(&hiss(&mut seed, 3e-4), None, &mut gain);
+            noise.lower(&hiss(&mut seed, 3e-4), &[0.0; BINS], &mut gain);
             let mean = gain.iter().sum::<f32>() / BINS as f32;
             assert!(block < 2 || mean > 0.85, "block {block}: {mean}");
         }
@@ -186,7 +182,7 @@ mod tests {
         let floor = noise.floor;
         for _ in 0..300 {
             let power = hiss(&mut seed, 1e-3);
-            noise.lower(&power, Some(&power.map(|p| 0.5 * p)), &mut [0.1; BINS]);
+            noise.lower(&power, &power.map(|p| 0.5 * p), &mut [0.1; BINS]);
         }
         assert_eq!(noise.floor, floor);
     }

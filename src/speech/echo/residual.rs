@@ -81,7 +81,7 @@ impl Residual {
             let mut work = windowed(&self.window, &self.error_before, error);
             transform.forward(&mut work, &mut e);
             let mut gain = [1.0; BINS];
-            noise.lower(&e.power(), None, &mut gain);
+            noise.lower(&e.power(), &[0.0; BINS], &mut gain);
             self.add(&mut e, &gain, transform, out);
         } else {
             for i in 0..BLOCK {
@@ -124,7 +124,8 @@ impl Residual {
             self.near[k] = gain[k] * gain[k] * error_power[k];
         }
         if let Some(noise) = &mut self.noise {
-            noise.lower(&error_power, suppress.then_some(&self.residual), &mut gain);
+            let none = [0.0; BINS];
+            noise.lower(&error_power, if suppress { &self.residual } else { &none }, &mut gain);
         }
         self.add(&mut e, &gain, transform, out);
         self.error_before = *error;
