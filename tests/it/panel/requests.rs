@@ -14,7 +14,10 @@ const ENGINE: &str = "/socket.io/?EIO=4&transport=polling";
 async fn answers(desk: &Desk, bytes: &str) -> Vec<(u16, String)> {
     let mut tcp = TcpStream::connect(desk.address).await.unwrap();
     tcp.write_all(bytes.as_bytes()).await.unwrap();
-    tcp.shutdown().await.unwrap();
+    // Where the last request asks for the end, an end from here could come before its answer.
+    if !bytes.contains("Connection: close") {
+        tcp.shutdown().await.unwrap();
+    }
     let mut read = Vec::new();
     // The end may come as a reset.
     let _ = timeout(SOON, tcp.read_to_end(&mut read)).await.expect("neither answer nor end");
@@ -113,7 +116,7 @@ async fn a30_pipelined_and_upgraded_requests_are_each_checked() {
         request("/api/session", ""),
         request(ENGINE, ""),
         request("/api/session", "Origin: null\r\n"),
-        request("/api/session", &with),
+        request("/api/session", &format!("Connection: close\r\n{with}")),
     ];
     let statuses: Vec<_> = answers(&desk, &mixed.concat()).await.into_iter().map(|r| r.0).collect();
     assert_eq!(statuses, [200, 401, 401, 403, 200]);
