@@ -17,6 +17,11 @@ pub trait EchoCanceller: Send {
         true
     }
 
+    /// Whether what was left in the last blocks was echo after all.
+    fn was_echo(&self) -> bool {
+        false
+    }
+
     /// The echo comes another way from now on: another microphone is heard.
     fn moved(&mut self) {}
 

@@ -147,7 +147,8 @@ impl FrontEnd {
         // been heard before must not change what counts as speech or as a wake word now.
         let mic = power(near);
         let raised = self.input_gain.0.powi(2);
-        let echo = self.playing().then_some(Echo { mic: mic * raised, erle });
+        let left = self.canceller.was_echo();
+        let echo = self.playing().then_some(Echo { mic: mic * raised, erle, left });
         let (speech, voice) = self.vad.process(&block, echo);
         let wake = self.wake.feed(&block);
         let heard = match voice {

@@ -3,8 +3,9 @@
 //! The detector scores frames of 16 ms; blocks are 10 ms, so samples pass through a small buffer.
 //! Music scores like speech, but has no pauses: what goes on for long is listened to more closely.
 //! Its figures at a threshold of 0.5, and why it is raised while the speaker plays: residual echo
-//! scores like faint speech. While the speaker plays, two things more are asked of speech, because
-//! a reply is at stake: that it is louder than what the canceller usually leaves, and vowels.
+//! scores like faint speech. While the speaker plays, three things more are asked of speech, because
+//! a reply is at stake: that it is louder than what the canceller usually leaves, that the canceller
+//! does not find it to be echo a moment later, and vowels.
 
 use super::power;
 use super::vowel::Vowels;
@@ -75,6 +76,8 @@ pub struct Echo {
     pub mic: f32,
     /// The usual attenuation.
     pub erle: Db,
+    /// Whether what was left in the last blocks was echo after all.
+    pub left: bool,
 }
 
 /// Decides whether somebody speaks.
@@ -164,7 +167,7 @@ impl Vad {
         self.busy
     }
 
-    /// Whether more comes out than what is usually left of the echo.
+    /// Whether more comes out than what is left of the echo.
     fn stands_out(&mut self, block: &Block, echo: Option<Echo>) -> bool {
         let Some(echo) = echo else { return true };
         for (level, now) in self.levels.iter_mut().zip([echo.mic, power(block)]) {
@@ -179,7 +182,7 @@ impl Vad {
         }
         self.trusted = trusted;
         let [before, behind] = self.levels;
-        !trusted || before < behind * 10f32.powf(0.1 * USUAL * echo.erle.0)
+        !echo.left && (!trusted || before < behind * 10f32.powf(0.1 * USUAL * echo.erle.0))
     }
 
     /// Forgets what was heard.

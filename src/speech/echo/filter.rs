@@ -6,6 +6,7 @@
 //! uncertain it is and how loud the near end is, so it needs no double-talk detector: a person who
 //! talks stops the adaptation by being loud.
 
+use super::hindsight::LATER;
 use super::path::TAPS;
 use super::spectrum::{BINS, SPAN, Spectrum, Transform};
 use crate::base::pcm::BLOCK;
@@ -16,8 +17,8 @@ pub(super) const PARTS: usize = 20;
 /// Blocks by which the filter may begin later than the reference: with it an echo that is 350 ms
 /// late is still inside.
 pub(super) const LATEST: usize = 34;
-/// Spectra of the reference kept.
-pub(super) const KEPT: usize = PARTS + LATEST;
+/// Spectra of the reference kept: so that the echo of an earlier block can be estimated as well.
+pub(super) const KEPT: usize = PARTS + LATEST + LATER;
 /// Uncertainty of the first part at the start; an echo as loud as the reference would be 1.
 const START: f32 = 0.1;
 /// What each further part starts with, of the one before: rooms decay.
@@ -112,7 +113,12 @@ impl Filter {
 
     /// The echo in the present block, as far as it is known.
     pub(super) fn echo(&self, transform: &mut Transform, echo: &mut [f32; BLOCK]) {
-        self.echo_of(&self.weights, self.first, transform, echo);
+        self.echo_ago(0, transform, echo);
+    }
+
+    /// The echo in the block `ago` blocks before, at most [`LATER`], by what is known now.
+    pub(super) fn echo_ago(&self, ago: usize, transform: &mut Transform, echo: &mut [f32; BLOCK]) {
+        self.echo_of(&self.weights, self.first + ago, transform, echo);
     }
 
     /// The echo by other weights, which begin `first` blocks later than the reference.

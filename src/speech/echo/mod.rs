@@ -6,6 +6,7 @@
 mod alone;
 mod drift;
 mod filter;
+mod hindsight;
 #[cfg(test)]
 mod kept_test;
 mod measure;
@@ -28,6 +29,7 @@ use crate::base::unit::Db;
 use alone::Alone;
 use drift::Drift;
 use filter::{Filter, KEPT, LATEST};
+use hindsight::Hindsight;
 use measure::Measure;
 use memory::Memory;
 use noise::Noise;
@@ -72,6 +74,7 @@ struct Canceller {
     search: Search,
     drift: Drift,
     measure: Measure,
+    hindsight: Hindsight,
     memory: Memory,
     /// Of the estimate, what is subtracted.
     share: f32,
@@ -99,6 +102,7 @@ impl Canceller {
             search: Search::new(),
             drift: Drift::new(),
             measure: Measure::default(),
+            hindsight: Hindsight::new(),
             memory: Memory::new(),
             share: 1.0,
             heard: LATEST,
@@ -137,6 +141,7 @@ impl Canceller {
         }
         self.drift.watch(self.filter.weights(), audible && counts);
         self.residual.process(&clean, &echo, counts, &mut self.transform, out);
+        self.hindsight.look(mic, &clean, &self.filter, &mut self.transform);
         self.measure.distrust(self.filter.is_surely_wrong());
         self.measure.result(out, audible, self.filter.is_wrong());
     }
@@ -182,6 +187,10 @@ impl EchoCanceller for Canceller {
         self.measure.erle()
     }
 
+    fn was_echo(&self) -> bool {
+        self.hindsight.was_echo()
+    }
+
     fn moved(&mut self) {
         self.filter.doubt_all();
         self.drift.forget();
@@ -201,6 +210,7 @@ impl EchoCanceller for Canceller {
         self.search.reset();
         self.drift.reset();
         self.measure = Measure::default();
+        self.hindsight = Hindsight::new();
         self.share = 1.0;
         self.heard = LATEST;
         self.silent = KEPT + 1;

@@ -90,6 +90,38 @@ fn the_echo_goes_and_the_talker_stays() {
     assert!(canceller.measure.erle() > Db(15.0), "talking is no bad filter");
 }
 
+/// Of the blocks of `mic`, those soon after which the canceller knows that it left echo.
+fn known_for_echo(mic: &[f32], far: &[f32]) -> Vec<usize> {
+    let mut canceller = Canceller::new(None);
+    let blocks = mic.as_chunks::<BLOCK>().0.iter().zip(far.as_chunks::<BLOCK>().0);
+    blocks
+        .enumerate()
+        .filter_map(|(i, (near, far))| {
+            canceller.process(&mut Block(*near), &Block(*far));
+            canceller.hindsight.was_echo().then_some(i)
+        })
+        .collect()
+}
+
+#[test]
+fn what_another_path_leaves_is_soon_known_for_echo_and_a_talker_is_not() {
+    let (far, shift) = (syllables(1, 600), seconds(4.0));
+    let here = through(&far, &room(2, 100));
+    let elsewhere: Vec<f32> = through(&far, &room(9, 130)).iter().map(|x| 0.4 * x).collect();
+    let moved: Vec<f32> =
+        (0..far.len()).map(|i| here[i] + if i < shift { 0.0 } else { elsewhere[i] }).collect();
+    let known = known_for_echo(&moved, &far);
+    let first = known.iter().find(|block| **block >= shift / BLOCK);
+    assert!(first.is_some_and(|block| *block < shift / BLOCK + 40), "{known:?}");
+
+    let mut talker = syllables(3, 600);
+    talker.rotate_right(seconds(0.1));
+    talker[..shift].fill(0.0);
+    let talked: Vec<f32> = here.iter().zip(&talker).map(|(a, b)| a + 0.4 * b).collect();
+    let known = known_for_echo(&talked, &far);
+    assert!(known.iter().all(|block| *block < shift / BLOCK), "{known:?}");
+}
+
 #[test]
 fn a_silent_reference_costs_the_microphone_nothing() {
     let mut canceller = Canceller::new(None);
