@@ -83,9 +83,16 @@ impl Reach {
 }
 
 impl Conversation {
-    /// The cards were measured.
+    /// The cards were measured: what was seen before may have been of another place.
     pub(super) fn told_duplex(&mut self, duplex: Duplex) {
-        self.reach.told = duplex;
+        self.reach = Reach {
+            told: duplex,
+            seen: None,
+            erle: 0.0,
+            blocks: 0,
+            noise: self.reach.noise,
+            still: self.reach.still,
+        };
     }
 
     /// Follows what the canceller reaches.

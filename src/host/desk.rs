@@ -10,6 +10,7 @@ mod clients;
 mod health;
 mod key;
 mod logs;
+mod measure;
 mod record;
 mod settings;
 mod setup;
@@ -19,6 +20,8 @@ mod tests;
 pub use record::Booth;
 
 use crate::base::Clock;
+use crate::base::event::Duplex;
+use crate::base::unit::Volume;
 use crate::config::{Changes, Config};
 use crate::host::records::Records;
 use crate::host::store::Store;
@@ -26,6 +29,7 @@ use crate::panel::Trust;
 use crate::panel::ask::refusal;
 use crate::panel::errand::{self, Asker, Errand, Outcome};
 use crate::panel::event::Refusal;
+use crate::speech::Known;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -39,6 +43,10 @@ pub enum Order {
     Settings(Changes, oneshot::Sender<Outcome>),
     /// Another key may be there: what was refused may be accepted.
     KeyChanged,
+    /// Play a sweep, and say at what volume.
+    Sweep(oneshot::Sender<Result<Volume, Refusal>>),
+    /// The cards were measured: this is known of them now.
+    Measured(Box<Known>, Duplex),
 }
 
 /// What errands need.
@@ -90,6 +98,7 @@ impl Desk {
             Errand::StepUp { code } => clients::step_up(self, asker, &code),
             Errand::Cards => cards::list(self).await,
             Errand::Record { seconds } => self.booth.record(self, asker, seconds).await,
+            Errand::Measure => measure::run(self).await,
             Errand::Recording { id, part } => self.booth.part(asker, id, part),
         }
     }

@@ -92,7 +92,7 @@ fn bytes(path: &EchoPath) -> serde_json::Result<Vec<u8>> {
 }
 
 /// Where the canceller may begin to look; `None` where no echo can be.
-fn delay(calibration: &Calibration) -> Option<Duration> {
+pub fn delay(calibration: &Calibration) -> Option<Duration> {
     let delay = Duration::try_from_secs_f64(calibration.measured.delay_ms / 1e3).ok()?;
     (delay <= DELAY_MAX).then_some(delay)
 }
@@ -126,6 +126,11 @@ impl Archive {
         }
         let keeper = Keeper::of_form(Arc::clone(store), &pair.file("echo", "path"), bytes);
         (Self { keep, keeper: Some(keeper) }, duplex, faults)
+    }
+
+    /// Hands the front end what a measurement found.
+    pub fn tell(&mut self, known: Known) {
+        self.keep.tell(known);
     }
 
     /// Once in a while, and when the front end has ended: keeps what it gave away. What an end gave is

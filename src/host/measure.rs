@@ -28,9 +28,9 @@ const LOUDEST: f32 = 0.1;
 /// What the opening of both cards may take: a USB card wakes up within a second, a sound server in two.
 const OPEN_MAX: Duration = Duration::from_secs(6);
 /// Silence before the sweep, in which the room's noise is measured.
-const BEFORE: Duration = Duration::from_millis(700);
+pub const BEFORE: Duration = Duration::from_millis(700);
 /// Silence after it: the latest echo, and noise behind it.
-const AFTER: Duration = Duration::from_millis(1_300);
+pub const AFTER: Duration = Duration::from_millis(1_300);
 /// What the sweep itself may take; it is 1.5 s long.
 const SWEEP_MAX: Duration = Duration::from_secs(5);
 /// Samples kept of a side: all of these limits with 8 channels at 48 kHz. What goes beyond is a card that
@@ -54,6 +54,11 @@ pub fn run(config: &Config, volume: Volume) -> anyhow::Result<(Measured, EchoPat
         }
     }
     bail!("{gaps} gaps in the recording: the machine is too busy, or the card's buffers too short")
+}
+
+/// How loud the sweep is, where replies have this volume.
+pub fn peak(volume: Volume) -> f32 {
+    (volume.gain().0 * OF_A_REPLY).clamp(SOFTEST, LOUDEST)
 }
 
 /// One sweep: what was heard, what was played, and how many times sound was lost.
@@ -100,7 +105,7 @@ impl Session {
             bail!("the cards were not ready within {} s", OPEN_MAX.as_secs());
         }
         until(self, BEFORE, |_| false)?;
-        let peak = (volume.gain().0 * OF_A_REPLY).clamp(SOFTEST, LOUDEST);
+        let peak = peak(volume);
         let sound: Vec<i16> = sweep(RATE).iter().map(|x| to_i16(x * peak)).collect();
         self.cards.feed.play(Epoch(0), Tag(1), &sound);
         self.cards.feed.end(Epoch(0), Tag(1));

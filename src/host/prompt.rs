@@ -51,6 +51,11 @@ impl Speech {
         (self.words, self.until) = (words, until);
     }
 
+    /// Whether something is being said, or about to be.
+    pub fn is_under_way(&self) -> bool {
+        self.sounding || !self.words.is_empty()
+    }
+
     /// Nobody wants to hear it.
     pub fn stop(&mut self, now: Moment) {
         self.words.clear();

@@ -33,6 +33,7 @@ pub const ASKS: &[(&str, Role)] = &[
     (name::TONE, Role::Controller),
     (name::RECORD, Role::Admin),
     (name::RECORDING, Role::Admin),
+    (name::MEASURE, Role::Admin),
 ];
 
 /// Every event the speaker sends, with the role that receives it. What is not here is not sent.
@@ -230,6 +231,7 @@ mod tests {
             name::CARDS,
             name::RECORD,
             name::RECORDING,
+            name::MEASURE,
         ];
         let all: Vec<_> = ASKS.iter().chain(TELLS).copied().collect();
         assert_eq!(all.len(), viewer.len() + controller.len() + admin.len());

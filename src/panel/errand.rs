@@ -54,6 +54,8 @@ pub enum Errand {
         /// Which part, from 0.
         part: usize,
     },
+    /// Measure the cards with a sweep.
+    Measure,
     /// Change one of them.
     Client {
         /// Which.
@@ -147,6 +149,7 @@ pub fn parse(event: &str, payload: &Value) -> Option<Result<Errand, Refusal>> {
         name::CARDS => Ok(Errand::Cards),
         name::RECORD => record(payload),
         name::RECORDING => recording(payload),
+        name::MEASURE => Ok(Errand::Measure),
         _ => return None,
     })
 }

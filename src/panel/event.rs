@@ -47,6 +47,8 @@ pub mod name {
     pub const RECORD: &str = "grok-voice:record";
     /// Fetch what was recorded.
     pub const RECORDING: &str = "grok-voice:recording";
+    /// Play a sweep and measure the cards with it.
+    pub const MEASURE: &str = "grok-voice:measure";
     /// Receive wire events.
     pub const INSPECT: &str = "grok-voice:inspect";
     /// First word of the speaker.

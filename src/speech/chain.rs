@@ -3,6 +3,7 @@
 use super::align::Reference;
 use super::echo::EchoPath;
 use super::intake::{Intake, Piece, Side};
+use super::sides::Sides;
 use super::tape::Tape;
 use super::{FrontEnd, Known, Options};
 use crate::base::event::Near;
@@ -59,6 +60,9 @@ impl Chain {
 
     /// Takes a period of the reference. Give it before the microphone's of the same time.
     pub fn far(&mut self, head: &PeriodHead, samples: &[f32]) {
+        if let Some(sides) = self.stage.sides() {
+            sides.far(head, samples);
+        }
         let reference = &mut self.reference;
         self.far.period(head, samples, &mut |piece| match piece {
             Piece::Restart => reference.restart(),
@@ -71,6 +75,9 @@ impl Chain {
     /// a stream begins.
     pub fn near(&mut self, head: &PeriodHead, samples: &[f32], each: &mut dyn FnMut(Near)) {
         let Self { near, stage, reference, .. } = self;
+        if let Some(sides) = stage.sides() {
+            sides.near(head, samples);
+        }
         near.hold(stage.front.playing());
         near.period(head, samples, &mut |piece| match piece {
             Piece::Restart => {
@@ -134,6 +141,11 @@ impl Chain {
 }
 
 impl Stage {
+    /// Where both sides are kept as they come.
+    fn sides(&mut self) -> Option<&mut Sides> {
+        self.tape.as_mut()?.sides.as_mut()
+    }
+
     fn restart(&mut self) {
         self.front.reset();
         self.filled = 0;

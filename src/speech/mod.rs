@@ -15,6 +15,7 @@ pub mod highpass;
 pub mod intake;
 pub mod lore;
 pub mod offline;
+mod sides;
 pub mod tape;
 pub mod thread;
 pub mod vad;

@@ -4,6 +4,7 @@
 //! handed on as silence in which nobody speaks.
 
 use super::chain::Chain;
+use super::sides::Sides;
 use crate::base::event::{Near, Voice};
 use crate::base::pcm::{Block, to_i16};
 use crate::base::unit::Score;
@@ -20,6 +21,8 @@ pub struct Tape {
     pub after: Vec<i16>,
     /// Samples of the microphone that were at full scale meanwhile, over all its channels.
     pub clipped: u64,
+    /// What both cards delivered meanwhile, where that is wanted too.
+    pub sides: Option<Sides>,
     samples: usize,
 }
 
@@ -27,7 +30,12 @@ impl Tape {
     /// Room for so many samples of each side.
     pub fn new(samples: usize) -> Self {
         let side = || Vec::with_capacity(samples);
-        Self { before: side(), after: side(), clipped: 0, samples }
+        Self { before: side(), after: side(), clipped: 0, sides: None, samples }
+    }
+
+    /// The same for a measurement.
+    pub fn of_both_sides(samples: usize) -> Self {
+        Self { sides: Some(Sides::new()), ..Self::new(samples) }
     }
 
     /// Whether all that was asked for is on it.
@@ -86,6 +94,7 @@ impl Deck {
                 // Nobody is to hear what was broken off, a mute perhaps.
                 tape.before.clear();
                 tape.after.clear();
+                tape.sides.iter_mut().for_each(Sides::clear);
             }
             self.give(tape);
         }
@@ -107,13 +116,13 @@ impl Deck {
 
 impl Shelf {
     /// Begins a recording; whether it did. It does not while the tape of an earlier one is not back.
-    pub fn start(&mut self, samples: usize) -> bool {
+    pub fn start(&mut self, tape: Tape) -> bool {
         drop(self.fetch());
         if self.lent {
             return false;
         }
         self.wanted.store(true, Ordering::Release);
-        self.lent = self.blank.push(Tape::new(samples)).is_ok();
+        self.lent = self.blank.push(tape).is_ok();
         self.lent
     }
 
@@ -193,7 +202,10 @@ mod tests {
         let mut rig = Rig::new();
         rig.hear(20);
         assert_eq!(rig.silent(2), 0);
-        assert!(rig.shelf.start(50 * 160) && !rig.shelf.start(160), "one at a time");
+        assert!(
+            rig.shelf.start(Tape::new(50 * 160)) && !rig.shelf.start(Tape::new(160)),
+            "one at a time"
+        );
         let from = rig.passed.len();
         rig.hear(30);
         assert!(rig.shelf.fetch().is_none());
@@ -212,7 +224,7 @@ mod tests {
     #[test]
     fn a_stopped_one_comes_back_empty_and_another_may_follow() {
         let mut rig = Rig::new();
-        assert!(rig.shelf.start(100 * 160));
+        assert!(rig.shelf.start(Tape::of_both_sides(100 * 160)));
         rig.hear(10);
         rig.shelf.stop();
         let from = rig.passed.len();
@@ -220,19 +232,25 @@ mod tests {
         assert_eq!(rig.silent(from), 0);
         let tape = rig.shelf.fetch().unwrap();
         assert!(tape.before.is_empty() && tape.after.is_empty());
-        assert!(rig.shelf.start(160));
+        assert_eq!(tape.sides.unwrap().recordings(), (Vec::new(), Vec::new()));
+        assert!(rig.shelf.start(Tape::new(160)));
         rig.shelf.stop();
         rig.hear(1);
         assert!(rig.shelf.fetch().unwrap().before.is_empty(), "stopped before it began");
-        assert!(rig.shelf.start(160));
+        assert!(rig.shelf.start(Tape::new(160)));
     }
 
     #[test]
     fn the_front_end_allocates_nothing_for_it() {
         let mut rig = Rig::new();
         rig.hear(5);
-        assert!(rig.shelf.start(20 * 160));
+        assert!(rig.shelf.start(Tape::of_both_sides(20 * 160)));
         assert_no_alloc(|| rig.hear(30));
-        assert!(rig.shelf.fetch().unwrap().is_full());
+        let tape = rig.shelf.fetch().unwrap();
+        assert!(tape.is_full());
+        let (near, far) = tape.sides.unwrap().recordings();
+        assert_eq!((near.len(), far.len()), (20, 0));
+        let loudest = near[3].1.iter().fold(0.0f32, |top, x| top.max(x.abs()));
+        assert_eq!((near[3].1.len(), loudest), (160, 1.0), "as the card gave it");
     }
 }

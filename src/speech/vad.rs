@@ -38,7 +38,7 @@ struct Asks {
 /// While the speaker is silent: 160 ms of speech, and 400 ms after its end.
 const IDLE: Asks = Asks { score: 0.5, window: WINDOW, talking: 10, hang: 27, stray: 2 };
 /// While it plays: a short call is half closures, so 320 ms are looked back at.
-const PLAYING: Asks = Asks { score: 0.65, window: 20, ..IDLE };
+const PLAYING: Asks = Asks { score: 0.6, window: 20, ..IDLE };
 /// While what could be speech goes on and on: half the frames of speech over music have this score,
 /// one in twenty of music alone.
 const BUSY: Asks = Asks { score: 0.9, talking: 8, hang: 35, stray: 3, ..IDLE };

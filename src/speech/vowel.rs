@@ -26,8 +26,8 @@ const LEFT: f32 = 0.063;
 const LATE: usize = 40;
 /// Blocks in which vowels are counted: 450 ms.
 const COUNTED: u32 = 45;
-/// Of these so many must be of a vowel: 80 ms. The few voiced moments of a cough are fewer.
-const ENOUGH: u32 = 8;
+/// Of these so many must be of a vowel: 70 ms. The few voiced moments of most coughs are fewer.
+const ENOUGH: u32 = 7;
 /// What is clearly speech needs 50 ms: the vowel of a short call, before it closes.
 const ENOUGH_CLEAR: u32 = 5;
 

@@ -21,6 +21,8 @@ mod gate;
 mod health;
 #[path = "panel/limits.rs"]
 mod limits;
+#[path = "panel/measure.rs"]
+mod measure;
 #[path = "panel/requests.rs"]
 mod requests;
 #[path = "panel/sockets.rs"]

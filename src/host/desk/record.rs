@@ -53,7 +53,24 @@ struct Held {
 }
 
 /// Ends the recording of an errand that was given up.
-struct Running<'a>(tokio::sync::MutexGuard<'a, Shelf>);
+pub(super) struct Running<'a>(tokio::sync::MutexGuard<'a, Shelf>);
+
+impl Running<'_> {
+    /// The tape, when it is full: in so long, or a little more.
+    pub(super) async fn end(&mut self, desk: &Desk, span: Duration) -> Result<Tape, Refusal> {
+        let end = (desk.clock)() + span + LATE;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if let Some(tape) = self.0.fetch() {
+                return Ok(tape);
+            }
+            allowed(desk)?;
+            if (desk.clock)() > end {
+                return Err(refusal("deaf", "The microphone delivers no sound."));
+            }
+        }
+    }
+}
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
@@ -69,26 +86,19 @@ impl Booth {
 
     /// Records, and says how it came out.
     pub(super) async fn record(&self, desk: &Desk, asker: Asker, seconds: u8) -> Outcome {
+        self.last().held = None;
+        let tape = Tape::new(usize::from(seconds) * BLOCK_RATE.0 as usize);
+        let mut running = self.begin(desk, tape)?;
+        let tape = running.end(desk, Duration::from_secs(u64::from(seconds))).await?;
+        Ok(self.hold(asker, &tape, HELD))
+    }
+
+    /// Puts a tape in, when the microphone is free.
+    pub(super) fn begin(&self, desk: &Desk, tape: Tape) -> Result<Running<'_>, Refusal> {
         let busy = || refusal("busy", "Another recording is under way.");
         let mut running = Running(self.shelf.try_lock().map_err(|_| busy())?);
         allowed(desk)?;
-        self.last().held = None;
-        let samples = usize::from(seconds) * BLOCK_RATE.0 as usize;
-        if !running.0.start(samples) {
-            return Err(busy());
-        }
-        let end = (desk.clock)() + Duration::from_secs(u64::from(seconds)) + LATE;
-        let tape = loop {
-            tokio::time::sleep(LOOK).await;
-            if let Some(tape) = running.0.fetch() {
-                break tape;
-            }
-            allowed(desk)?;
-            if (desk.clock)() > end {
-                return Err(refusal("deaf", "The microphone delivers no sound."));
-            }
-        };
-        Ok(self.hold(asker, &tape, HELD))
+        if running.0.start(tape) { Ok(running) } else { Err(busy()) }
     }
 
     fn hold(&self, asker: Asker, tape: &Tape, limit: Duration) -> Value {

@@ -2,14 +2,17 @@
 
 use super::Pump;
 use crate::base::event::Fault;
-use crate::base::unit::Moment;
+use crate::base::pcm::to_i16;
+use crate::base::unit::{Moment, Volume};
 use crate::conversation::Input;
+use crate::dsp::sweep::sweep;
 use crate::host::control::{Question, Reply};
 use crate::host::desk::Order;
-use crate::host::prompt::Notice;
-use crate::host::{BUILD, Invitation, redact};
+use crate::host::prompt::{self, Notice};
+use crate::host::{BUILD, Invitation, measure, redact};
 use crate::panel::Fingerprint;
 use crate::panel::ask::refusal;
+use crate::panel::event::Refusal;
 use crate::panel::trust::Role;
 use std::time::Duration;
 
@@ -42,8 +45,33 @@ impl Pump {
                 // A panel that has gone does not want it.
                 let _ = reply.send(outcome);
             }
+            Order::Sweep(reply) => {
+                // As above.
+                let _ = reply.send(self.sweep());
+            }
+            Order::Measured(known, duplex) => {
+                self.lore.tell(*known);
+                self.handle(Input::Duplex(duplex));
+            }
             Order::KeyChanged => self.handle(Input::Fault(Fault::WorldChanged)),
         }
+    }
+
+    /// Plays a sweep, if nothing else sounds; says at what volume.
+    fn sweep(&mut self) -> Result<Volume, Refusal> {
+        let volume = self.choices.settings().volume;
+        if self.outlet.is_replying() || self.notice.is_under_way() {
+            return Err(refusal("busy", "Somebody is talking with the speaker."));
+        }
+        if volume.percent() == 0 {
+            return Err(refusal("silent", "The volume is 0: nothing would be heard."));
+        }
+        let rate = self.config.policy.session.output_rate;
+        // Playout lowers it by the volume.
+        let peak = (measure::peak(volume) / volume.gain().0).min(1.0);
+        let sound: Vec<i16> = sweep(rate).iter().map(|x| to_i16(x * peak)).collect();
+        self.outlet.aside(prompt::TAG, &sound);
+        Ok(volume)
     }
 
     /// What `status` says.

@@ -182,10 +182,12 @@ async fn no_microphone_is_recorded_muted_or_in_a_turn_and_a_mute_ends_it() {
     ] {
         house.vitals.event(&doing(scene, muted));
         assert_eq!(panel.ask(name::RECORD, payload()).await["code"], code, "{scene:?}");
+        assert_eq!(panel.ask(name::MEASURE, json!({})).await["code"], code, "{scene:?}");
     }
     house.vitals.event(&doing(Scene::Asleep, false));
     let first = panel.send(name::RECORD, payload()).await;
     assert_eq!(panel.ask(name::RECORD, payload()).await["code"], "busy", "one at a time");
+    assert_eq!(panel.ask(name::MEASURE, json!({})).await["code"], "busy", "one at a time");
     house.vitals.event(&doing(Scene::Muted, true));
     assert_eq!(panel.answer(first).await["code"], "muted");
     let gone = panel.ask(name::RECORDING, json!({"id": 1, "part": 0})).await;
