@@ -70,7 +70,7 @@ web: ## build the panel's page anew: web/dist
 	.ci/web build
 
 web-test: ## the panel's page in Chromium, against the program; pictures in target/panel
-	.ci/setup build browser
+	.ci/setup build test browser
 	.ci/web test
 
 CLIENTS := target/clients

@@ -1,7 +1,8 @@
 // Setting up the sound, against the real program.
 
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -159,6 +160,79 @@ test('the test sound is heard, muted too; a muted microphone is not recorded', L
     await other.clean();
   } finally {
     await speaker.end();
+  }
+});
+
+/** A visitor whose speaker measures this. */
+async function measures(context, data) {
+  await context.routeWebSocket(/socket\.io/, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((message) => {
+      const ack = typeof message === 'string' && message.match(/^(43\d+)\[.*"no_card"/s);
+      socket.send(ack ? ack[1] + JSON.stringify([{ ok: true, seq: 1, data }]) : message);
+    });
+  });
+}
+
+test('what the room allows is measured and said; a file is no room', LIMIT, async () => {
+  const speaker = await Speaker.start();
+  try {
+    const { open, clean } = await visitor(browser, speaker);
+    const page = await open();
+    await pair(page, speaker);
+    await go(page);
+    await button(page, 'Measure this room').click();
+    await page.getByText('Only sound cards are in a room').waitFor();
+    await clean();
+
+    const good = { duplex: 'full', delay_ms: 61.2, echo_db: -18.4, noise_dbfs: -58, harmonics_db: -35, clipped: 0, channels: ['alive', 'dead'] };
+    const deaf = { ...good, duplex: null, clipped: 40, channels: ['alive', 'weak'] };
+    for (const [name, data, words] of [
+      ['good', good, ['Measured: you can talk over a reply.', '61 ms', '−18 dB', 'Nothing comes out of microphone 2.']],
+      ['deaf', deaf, ['Nothing could be measured.', 'The speaker was not heard.', '40 samples', 'Microphone 2 hears far less']],
+    ]) {
+      const { open, clean, context } = await visitor(browser, speaker);
+      await measures(context, data);
+      const page = await open();
+      await pair(page, speaker);
+      await go(page);
+      await button(page, 'Measure this room').click();
+      for (const said of words) await page.getByText(said).waitFor();
+      await page.getByText(words[0]).scrollIntoViewIfNeeded();
+      await each(page, `measured-${name}`, (name) => look(page, name));
+      await clean();
+    }
+  } finally {
+    await speaker.end();
+  }
+});
+
+test('a room is measured while the speaker runs, and what is found is kept and used', LIMIT, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'card-'));
+  const card = (what) =>
+    execFileSync(join(ROOT, 'tests/card/card.sh'), [what, folder], { env: { ...process.env, CARD_ECHO_MS: '60' }, encoding: 'utf8' });
+  const lines = card('start').trim().split('\n');
+  const env = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+  let speaker;
+  try {
+    speaker = await Speaker.start({ env, sets: ['audio.input=mic', 'audio.output=speaker'] });
+    const { open, clean } = await visitor(browser, speaker);
+    const page = await open();
+    await pair(page, speaker);
+    await go(page);
+    const sent = await sentBytes(speaker);
+    await button(page, 'Measure this room').click();
+    await page.getByText('Measured: you can talk over a reply.').waitFor();
+    const delay = Number((await page.locator('.part .facts dd').first().innerText()).split(' ')[0]);
+    assert.ok(delay > 20 && delay < 250, `${delay} ms`);
+    assert.equal(await sentBytes(speaker), sent, 'nothing of it leaves');
+    const kept = readdirSync(speaker.folder).filter((name) => /^(sound-.*json|echo-.*path)$/.test(name));
+    assert.equal(kept.length, 2, `${kept}`);
+    await clean();
+  } finally {
+    await speaker?.end();
+    card('stop');
+    rmSync(folder, { recursive: true, force: true });
   }
 });
 

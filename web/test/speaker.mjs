@@ -50,7 +50,7 @@ async function end(child) {
 }
 
 export class Speaker {
-  static async start({ mic, sets = [], service = true, said = [], key = 'k', wants = null } = {}) {
+  static async start({ mic, sets = [], service = true, said = [], key = 'k', wants = null, env = {} } = {}) {
     const it = new Speaker();
     it.folder = mkdtempSync(join(tmpdir(), 'panel-page-'));
     it.servicePort = await freePort();
@@ -60,6 +60,7 @@ export class Speaker {
     it.said = said;
     it.key = key;
     it.wants = wants;
+    it.env = env;
     it.sets = [
       'turn.mode=open',
       `audio.input=${mic ? `file:${mic}` : 'null'}`,
@@ -91,7 +92,7 @@ export class Speaker {
   async run() {
     const sets = this.sets.flatMap((set) => ['--set', set]);
     const key = this.key ? { XAI_API_KEY: this.key } : {};
-    this.daemon = start(['run', '--config', '/dev/null', ...sets], key);
+    this.daemon = start(['run', '--config', '/dev/null', ...sets], { ...this.env, ...key });
     await says(this.daemon, 'panel is up');
   }
 

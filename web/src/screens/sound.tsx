@@ -4,8 +4,9 @@ import { signal, useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { errand } from '../link/ask';
 import { Loud, Tune } from '../parts/icons';
+import { Measure } from '../parts/measure';
 import { Recorder } from '../parts/recorder';
-import { link, state } from '../store';
+import { link } from '../store';
 import { t } from '../words';
 
 type Way = 'capture' | 'playout';
@@ -108,20 +109,6 @@ function Tone() {
   );
 }
 
-/** What the measured echo allows. */
-function Over() {
-  const words = t().setup;
-  const what = words.overs[state.value?.barge_in ?? ''];
-  if (!what) return null;
-  return (
-    <section class="part" aria-label={words.over}>
-      <h3>{words.over}</h3>
-      <p>{what}</p>
-      <p class="soft">{words.measure}</p>
-    </section>
-  );
-}
-
 export function Sound() {
   const words = t().setup;
   const wrong = useSignal('');
@@ -157,7 +144,7 @@ export function Sound() {
       )}
       <Tone />
       <Recorder />
-      <Over />
+      <Measure />
       {cards && (
         <section class="part" aria-label={words.cards}>
           <h3>{words.cards}</h3>

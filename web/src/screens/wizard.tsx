@@ -9,6 +9,7 @@ import { setVolume, volume } from '../link/volume';
 import { Mark } from '../parts/field';
 import { ApiKey } from '../parts/key';
 import { Language } from '../parts/language';
+import { Measure } from '../parts/measure';
 import { Voice } from '../parts/voice';
 import { link } from '../store';
 import { fates, isBusy, key, load, loadProgress, progress, saveProgress, touch } from '../store/device';
@@ -70,6 +71,9 @@ function Speaker() {
           {words.chime}
         </button>
         <Mark name="chime" />
+      </div>
+      <div class="setup">
+        <Measure />
       </div>
     </>
   );

@@ -38,7 +38,7 @@ export function choose(tag: string): void {
 /** The words of the moment; reading them in a component follows the language. */
 export const t = (): Words => LANGUAGES[language.value] ?? en;
 
-function digits(value: number, after: number): string {
+export function digits(value: number, after: number): string {
   return new Intl.NumberFormat(language.value, {
     minimumFractionDigits: after,
     maximumFractionDigits: after,
