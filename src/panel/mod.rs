@@ -36,9 +36,13 @@ mod server;
 #[cfg(feature = "io")]
 mod socket;
 #[cfg(feature = "io")]
+mod state_file;
+#[cfg(feature = "io")]
 mod stream;
 #[cfg(feature = "io")]
 mod tls;
+#[cfg(feature = "io")]
+mod token;
 
 #[cfg(feature = "io")]
 pub use ca::Fingerprint;

@@ -1,13 +1,11 @@
-//! DOOR to randomness, hashing and the file of paired clients. What is decided is decided in
-//! `trust`; here are its tokens and its memory on disk.
+//! DOOR to comparisons that take as long whatever they find. Who is paired, and its memory on disk; what
+//! is decided is decided in `trust`.
 
+use super::state_file::{put_aside, read, replace};
+use super::token::{code, csrf, hash, hex, random};
 use super::trust::{Code, Denied, Ledger, Opener, Role, SESSIONS, Session, TokenHash, Unable};
 use crate::base::unit::Moment;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -325,11 +323,6 @@ impl Trust {
     }
 }
 
-/// Whether a page said the word that only our own page can know.
-pub(super) fn same(a: &str, b: &str) -> bool {
-    a.as_bytes().ct_eq(b.as_bytes()).into()
-}
-
 /// `None` when there is no file yet.
 fn load(file: &Path) -> Result<Option<Stored>, String> {
     let Some(bytes) = read(file, FILE_MAX)? else { return Ok(None) };
@@ -341,86 +334,10 @@ fn load(file: &Path) -> Result<Option<Stored>, String> {
     Ok(Some(stored))
 }
 
-/// A file of the state directory of at most `max` bytes; `None` when there is none yet.
-pub(super) fn read(file: &Path, max: u64) -> Result<Option<Vec<u8>>, String> {
-    match std::fs::metadata(file) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e.to_string()),
-        Ok(facts) if facts.len() > max => Err(format!("{} bytes", facts.len())),
-        Ok(_) => std::fs::read(file).map(Some).map_err(|e| e.to_string()),
-    }
-}
-
-/// Says so for a person, and what follows from it.
-pub(super) fn put_aside(file: &Path, why: &str, so: &str) -> String {
-    let aside = file.with_extension("json.bad");
-    let moved = std::fs::rename(file, &aside);
-    let fate = moved.map_or_else(
-        |e| format!("could not be set aside ({e})"),
-        |()| format!("was set aside as {}", aside.display()),
-    );
-    format!("{} is unreadable ({why}) and {fate}; {so}", file.display())
-}
-
-/// The old file or the new one, whatever happens in between; readable by us only.
-pub(super) fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let dir = file.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(dir)?;
-    let fresh = file.with_extension("json.new");
-    let _ = std::fs::remove_file(&fresh);
-    let mut out =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-    out.write_all(bytes)?;
-    out.sync_all()?;
-    std::fs::rename(&fresh, file)?;
-    std::fs::File::open(dir)?.sync_all()
-}
-
-fn hash(token: &str) -> TokenHash {
-    TokenHash(Sha256::digest(token.as_bytes()).into())
-}
-
-/// Follows from the token, but not from the stored hash.
-fn csrf(token: &str) -> String {
-    let mut sum = Sha256::new();
-    sum.update(b"csrf\0");
-    sum.update(token.as_bytes());
-    hex(&sum.finalize()[..16])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-#[expect(clippy::expect_used, reason = "without randomness no token may be made; the panel ends")]
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the system has a source of randomness");
-    bytes
-}
-
-/// A number nobody can have been told.
-pub(super) fn any_u32() -> u32 {
-    u32::from_le_bytes(random())
-}
-
-/// Six digits, each equally likely.
-fn code() -> u32 {
-    const CODES: u32 = 1_000_000;
-    loop {
-        let any = any_u32();
-        if any < u32::MAX - u32::MAX % CODES {
-            return any % CODES;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::panel::token::same;
     use std::os::unix::fs::PermissionsExt;
 
     /// A directory of its own for one test, removed afterwards.

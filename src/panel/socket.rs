@@ -10,8 +10,9 @@ use super::engine::{self, Limits};
 use super::errand::{Asker, Desk};
 use super::event::{Answer, Audio, ClientId, Command, Event, Request};
 use super::feed::Feed;
-use super::pairing::{self, Trust, Visitor};
+use super::pairing::{Trust, Visitor};
 use super::stream::Peer;
+use super::token;
 use super::trust::TokenHash;
 use crate::base::Clock;
 use crate::base::unit::Moment;
@@ -102,7 +103,7 @@ impl Hub {
     ) -> Arc<Self> {
         let state = Mutex::new(State {
             // Far from the numbers of any earlier run, and exact in a page's 53-bit integers.
-            feed: Feed::new(u64::from(pairing::any_u32()) << 16),
+            feed: Feed::new(u64::from(token::any_u32()) << 16),
             clients: BTreeMap::new(),
             links: BTreeMap::new(),
             next_request: 1,
@@ -469,7 +470,7 @@ impl State {
 async fn check(socket: SocketRef, TryData(auth): TryData<Auth>) -> Result<(), &'static str> {
     let visitor = socket.req_parts().extensions.get::<Visitor>().ok_or("no session")?;
     match auth {
-        Ok(auth) if pairing::same(&auth.csrf, &visitor.csrf) => Ok(()),
+        Ok(auth) if token::same(&auth.csrf, &visitor.csrf) => Ok(()),
         Ok(_) | Err(_) => Err("auth.csrf is missing or wrong: read it from /api/session"),
     }
 }

@@ -1,8 +1,9 @@
 //! DOOR to TLS and the file of certificates: what the panel's connections are encrypted with.
 
 use super::ca::{self, Authority, Fingerprint, Leaf};
-use super::pairing::{self, Wall};
+use super::pairing::Wall;
 use super::server::{Error, own_names};
+use super::state_file;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -73,7 +74,7 @@ impl Tls {
             Ok(stored) => (stored, None),
             Err(why) => {
                 let words = "browsers must be told to trust the speaker again";
-                (None, Some(pairing::put_aside(&file, &why, words)))
+                (None, Some(state_file::put_aside(&file, &why, words)))
             }
         };
         let (authority, leaf, config, fresh) = match stored {
@@ -147,7 +148,7 @@ impl Inner {
     fn store(&self, leaf: &Leaf) {
         let stored = ToStore { authority: &self.authority, leaf };
         let text = serde_json::to_vec_pretty(&stored).unwrap_or_default();
-        if let Err(error) = pairing::replace(&self.file, &text) {
+        if let Err(error) = state_file::replace(&self.file, &text) {
             log::warn!(
                 file:% = self.file.display(), error:%;
                 "certificates could not be stored; browsers must trust new ones after a restart"
@@ -158,7 +159,7 @@ impl Inner {
 
 /// `None` when there is no file yet.
 fn load(file: &Path) -> Result<Option<(Stored, Arc<ServerConfig>)>, String> {
-    let Some(bytes) = pairing::read(file, FILE_MAX)? else { return Ok(None) };
+    let Some(bytes) = state_file::read(file, FILE_MAX)? else { return Ok(None) };
     let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
     // A key of another certificate shows here.
     let config = configure(&stored.leaf)?;
@@ -182,6 +183,7 @@ fn configure(leaf: &Leaf) -> Result<Arc<ServerConfig>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::panel::token;
     use std::os::unix::fs::PermissionsExt as _;
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -193,7 +195,7 @@ mod tests {
 
     impl Dir {
         fn new() -> Self {
-            Self(std::env::temp_dir().join(format!("panel-tls-{}", pairing::any_u32())))
+            Self(std::env::temp_dir().join(format!("panel-tls-{}", token::any_u32())))
         }
 
         fn text(&self) -> String {

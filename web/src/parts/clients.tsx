@@ -18,6 +18,7 @@ import {
 } from '../store/device';
 import { day, t } from '../words';
 import { Mark } from './field';
+import { Question } from './question';
 import { StepUp } from './step-up';
 
 const ROLES: Role[] = ['viewer', 'controller', 'admin'];
@@ -102,24 +103,15 @@ function Row(props: { client: Client }) {
         {!wantsPresence(name) && <Mark name={name} />}
       </div>
       {asks.value && (
-        <div class="ask" role="group" aria-label={words.revoke}>
-          <p>{client.me ? words.leaveAsk : words.revokeAsk(shown)}</p>
-          <div class="actions">
-            <button
-              type="button"
-              class="danger small"
-              onClick={() => {
-                asks.value = false;
-                void changeClient(id, { revoke: true });
-              }}
-            >
-              {client.me ? words.leave : words.revoke}
-            </button>
-            <button type="button" class="small" onClick={() => (asks.value = false)}>
-              {t().settings.undo}
-            </button>
-          </div>
-        </div>
+        <Question
+          text={client.me ? words.leaveAsk : words.revokeAsk(shown)}
+          yes={client.me ? words.leave : words.revoke}
+          onYes={() => {
+            asks.value = false;
+            void changeClient(id, { revoke: true });
+          }}
+          onNo={() => (asks.value = false)}
+        />
       )}
       {wantsPresence(name) && (
         <StepUp

@@ -3,6 +3,7 @@ import { leave } from '../link/session';
 import { socket } from '../link/socket';
 import { link, session } from '../store';
 import { t } from '../words';
+import { Question } from './question';
 
 /** Ends the pairing of this browser, once asked twice. */
 export function Leave() {
@@ -30,17 +31,12 @@ export function Leave() {
         {words.leave}
       </button>
       {asks.value && (
-        <div class="ask" role="group" aria-label={words.leave}>
-          <p>{words.leaveAsk}</p>
-          <div class="actions">
-            <button type="button" class="danger small" onClick={() => void go()}>
-              {words.leave}
-            </button>
-            <button type="button" class="small" onClick={() => (asks.value = false)}>
-              {t().settings.undo}
-            </button>
-          </div>
-        </div>
+        <Question
+          text={words.leaveAsk}
+          yes={words.leave}
+          onYes={() => void go()}
+          onNo={() => (asks.value = false)}
+        />
       )}
       {failed.value && (
         <p class="wrong" role="alert">
