@@ -16,7 +16,7 @@ const PAUSE: f64 = 1.0;
 const SILENCE: f32 = 1e-3;
 /// An interrupted reply is silent so soon after the service has heard speech, in seconds.
 const SILENT_AFTER: f64 = 0.3;
-/// What the card may still hold when a reply is flushed: its largest fill (60 ms), the fade (5 ms)
+/// What the card may still hold when a reply is flushed: its largest fill (60 ms), the fade (4 ms)
 /// and what the plugin has on its way, in seconds.
 const QUEUED: f64 = 0.1;
 /// Pieces in which a reply is looked for; one that was shifted by a gap shows where.
