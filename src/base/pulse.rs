@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 #[derive(Debug, Default)]
 pub struct Pulse {
     stop: AtomicBool,
+    renew: AtomicBool,
     go: AtomicBool,
     ease: AtomicBool,
     beats: AtomicU32,
@@ -17,9 +18,19 @@ impl Pulse {
         self.stop.store(true, Ordering::Release);
     }
 
-    /// Whether the worker must return.
+    /// Whether the worker must return, be it only to begin anew.
     pub fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
+        self.stop.load(Ordering::Acquire) || self.renew.load(Ordering::Acquire)
+    }
+
+    /// Asks the worker to leave what it serves and to begin anew.
+    pub fn renew(&self) {
+        self.renew.store(true, Ordering::Release);
+    }
+
+    /// For a worker that has returned: whether to begin anew. Taken once.
+    pub fn renewed(&self) -> bool {
+        self.renew.swap(false, Ordering::AcqRel) && !self.stop.load(Ordering::Acquire)
     }
 
     /// Lets a `file:` microphone start its clock.

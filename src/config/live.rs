@@ -15,6 +15,8 @@ const PLACE: &str = "panel";
 
 /// Keys that may be changed while it runs. All of them count from the next quiet moment on.
 pub const LIVE: &[&str] = &[
+    "audio.input",
+    "audio.output",
     "grok.model",
     "grok.voice",
     "grok.instructions",
@@ -126,11 +128,23 @@ fn chosen(changes: &Changes, problems: &mut Vec<Problem>) -> Layer {
     for (path, value) in changes {
         if keys::find(keys::KEYS, path).is_some() && !LIVE.contains(&path.as_str()) {
             problems.push(Problem::NotLive { key: path.clone(), allowed: LIVE.join(", ") });
+        } else if path.starts_with("audio.") && value.as_str().is_some_and(is_file) {
+            problems.push(Problem::Refused {
+                place: PLACE.to_owned(),
+                key: path.clone(),
+                value: "a file".to_owned(),
+                allowed: "default, null, or the name of a card".to_owned(),
+            });
         } else {
             layer::put(&mut layer, keys::KEYS, path, from_json(value), PLACE.to_owned(), problems);
         }
     }
     layer
+}
+
+/// A panel reads and writes no files of the device.
+fn is_file(device: &str) -> bool {
+    device.starts_with("file:")
 }
 
 fn from_json(value: &serde_json::Value) -> Value {
@@ -207,6 +221,8 @@ mod tests {
             ("turn.linger_s", json!(-1), "a number from 0 to 300"),
             ("turn.mode", json!("shout"), "wake, open, push"),
             ("turn.mode", json!({}), "an object"),
+            ("audio.output", json!("file:/etc/passwd"), "the name of a card"),
+            ("audio.input", json!(" hw:0"), "the name of a card"),
             ("grok.instructions", json!("a\u{1b}b"), "control characters"),
             ("grok.language", json!("es"), "es-MX"),
             ("grok.voic", json!("ara"), "did you mean grok.voice?"),

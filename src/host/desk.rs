@@ -23,6 +23,7 @@ use crate::base::Clock;
 use crate::base::event::Duplex;
 use crate::base::unit::Volume;
 use crate::config::{Changes, Config};
+use crate::host::cards::Wanted;
 use crate::host::records::Records;
 use crate::host::store::Store;
 use crate::panel::Trust;
@@ -59,6 +60,8 @@ pub struct Desk {
     pub records: Records,
     /// How the service is reached, and where state is.
     pub config: Config,
+    /// Which cards are wanted.
+    pub cards: Arc<Wanted>,
     /// Files.
     pub store: Arc<Store>,
     /// To the main thread.

@@ -102,6 +102,7 @@ pub fn delay(calibration: &Calibration) -> Option<Duration> {
 pub struct Archive {
     keep: Keep,
     keeper: Option<Keeper<EchoPath>>,
+    store: Arc<Store>,
 }
 
 impl Archive {
@@ -110,22 +111,30 @@ impl Archive {
     pub fn open(
         options: &Options,
         store: &Arc<Store>,
-        mut keep: Keep,
+        keep: Keep,
     ) -> (Self, Option<Duplex>, Vec<Fault>) {
-        let Some(pair) = Pair::of(options) else {
-            return (Self { keep, keeper: None }, None, Vec::new());
-        };
+        let mut archive = Self { keep, keeper: None, store: Arc::clone(store) };
+        let (duplex, faults) = archive.turn_to(options);
+        (archive, duplex, faults)
+    }
+
+    /// Turns to these cards: what comes from now on is theirs.
+    pub fn turn_to(&mut self, options: &Options) -> (Option<Duplex>, Vec<Fault>) {
+        self.look();
+        self.keeper = None;
+        let Some(pair) = Pair::of(options) else { return (None, Vec::new()) };
         let mut faults = Vec::new();
-        let (calibration, path) = pair.load(store, &mut faults);
+        let (calibration, path) = pair.load(&self.store, &mut faults);
         let delay = calibration.as_ref().and_then(delay);
-        keep.tell(Known { delay, path });
+        self.keep.tell(Known { delay, path });
         let duplex = calibration.as_ref().and_then(Calibration::duplex);
         if let Some(duplex) = duplex {
             log::info!(microphone = pair.input, speaker = pair.output;
                 "the sound of these cards was measured: {}", meaning(duplex));
         }
-        let keeper = Keeper::of_form(Arc::clone(store), &pair.file("echo", "path"), bytes);
-        (Self { keep, keeper: Some(keeper) }, duplex, faults)
+        let keeper = Keeper::of_form(Arc::clone(&self.store), &pair.file("echo", "path"), bytes);
+        self.keeper = Some(keeper);
+        (duplex, faults)
     }
 
     /// Hands the front end what a measurement found.

@@ -2,7 +2,7 @@
 //!
 //! Runs on the main thread. Decides nothing about the conversation.
 
-mod cards;
+pub mod cards;
 pub mod clock;
 pub mod control;
 pub mod counters;
@@ -164,7 +164,7 @@ impl Host {
     /// Opens everything in the order of what may wait least: the microphone, the speaker, what the
     /// service needs; the panel last.
     pub fn open(layers: Layers, journal: Option<PathBuf>) -> anyhow::Result<Self> {
-        // What a person changed concerns neither the cards nor the log: it can wait.
+        // What a person changed does not concern the log: it can wait.
         let config = layers.config(&Changes::new())?;
         let telemetry = telemetry::install(config.log)?;
         // Where it is refused, messages wait for other programs at times; the unit file grants it.
@@ -176,14 +176,14 @@ impl Host {
         let counters = Arc::new(Counters::default());
         let health = Arc::new(Health::new(Arc::clone(&clock)));
         let counts = Arc::new(Counts::default());
+        let store = Arc::new(store::Store::open(&config.state));
+        let (choices, config, faults) = settings::Choices::open(layers, config, &store);
         let sound = Sound::start(&config, &clock, &counts)?;
         let mut socket = Socket::new(socket_options(&config))?;
         let (since, passed) = (Arc::clone(&clock), Arc::clone(&counters));
         socket.watch(Arc::new(move |read| {
             passed.inside(Inside::ChunkToSocket, since().since(read));
         }));
-        let store = Arc::new(store::Store::open(&config.state));
-        let (choices, config, faults) = settings::Choices::open(layers, config, &store);
         for fault in faults {
             // The queue was made a moment ago: there is room.
             let _ = sound.report.try_send(fault);
@@ -239,6 +239,7 @@ impl Host {
                 clock: Arc::clone(&clock),
                 records,
                 config: config.clone(),
+                cards: Arc::clone(&sound.wanted),
                 store: Arc::clone(&store),
                 orders,
                 booth: desk::Booth::new(sound.shelf),
@@ -263,6 +264,7 @@ impl Host {
             pending: duplex.map(Input::Duplex).into_iter().collect(),
             near: sound.near,
             lore,
+            cards: sound.wanted,
             outlet: sound.outlet,
             faults: sound.faults,
             capture: sound.capture,
@@ -325,6 +327,7 @@ struct Sound {
     speech: Arc<Pulse>,
     crew: Crew,
     xruns: Arc<Xruns>,
+    wanted: Arc<cards::Wanted>,
 }
 
 impl Sound {
@@ -380,6 +383,7 @@ impl Sound {
             speech: pulse,
             crew,
             xruns: cards.xruns,
+            wanted: cards.wanted,
         })
     }
 }

@@ -14,6 +14,7 @@ use crate::base::unit::Moment;
 use crate::config::Config;
 use crate::conversation::{Conversation, Input, Output};
 use crate::grok::socket::{self, Socket};
+use crate::host::cards::Wanted;
 use crate::host::clock::{self, Steps};
 use crate::host::control::{Control, Question, Reply};
 use crate::host::desk::Order;
@@ -67,6 +68,8 @@ pub struct Pump {
     pub(super) pending: VecDeque<Input>,
     pub(super) near: rtrb::Consumer<Fresh>,
     pub(super) lore: Archive,
+    /// Which cards are wanted.
+    pub(super) cards: Arc<Wanted>,
     pub(super) outlet: Outlet,
     pub(super) faults: Receiver<Fault>,
     pub(super) capture: Arc<Pulse>,

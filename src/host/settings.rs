@@ -33,6 +33,15 @@ pub fn stored(store: &Store) -> Option<Settings> {
     store.load::<Kept>(FILE).value.map(|kept| kept.settings)
 }
 
+/// The configuration with what an earlier run kept, where that makes sense. Nothing is written.
+pub fn in_force(layers: &Layers, base: Config) -> Config {
+    if !base.state.is_dir() {
+        return base;
+    }
+    let kept = Store::open(&base.state).load::<Kept>(FILE).value;
+    kept.and_then(|kept| layers.config(&kept.changes).ok()).unwrap_or(base)
+}
+
 impl Choices {
     /// What an earlier run kept, with the configuration that gives, and what had to be left out.
     pub fn open(layers: Layers, base: Config, store: &Arc<Store>) -> (Self, Config, Vec<Fault>) {

@@ -207,19 +207,31 @@ test('what the room allows is measured and said; a file is no room', LIMIT, asyn
   }
 });
 
-test('a room is measured while the speaker runs, and what is found is kept and used', LIMIT, async () => {
+/** A card made of software, and what is done with it. */
+async function withCard(what) {
   const folder = mkdtempSync(join(tmpdir(), 'card-'));
-  const card = (what) =>
-    execFileSync(join(ROOT, 'tests/card/card.sh'), [what, folder], { env: { ...process.env, CARD_ECHO_MS: '60' }, encoding: 'utf8' });
-  const lines = card('start').trim().split('\n');
-  const env = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+  const env = { ...process.env, CARD_ECHO_MS: '60' };
+  const card = (word) => execFileSync(join(ROOT, 'tests/card/card.sh'), [word, folder], { env, encoding: 'utf8' });
+  const lines = card('start').trim().split('\n').map((line) => line.split(/=(.*)/s).slice(0, 2));
+  const config = '[audio]\ninput = "mic"\noutput = "speaker"\n';
   let speaker;
   try {
-    speaker = await Speaker.start({ env, sets: ['audio.input=mic', 'audio.output=speaker'] });
+    speaker = await Speaker.start({ env: Object.fromEntries(lines), config });
     const { open, clean } = await visitor(browser, speaker);
     const page = await open();
     await pair(page, speaker);
     await go(page);
+    await what(page, speaker);
+    await clean();
+  } finally {
+    await speaker?.end();
+    card('stop');
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+test('a room is measured while the speaker runs, and what is found is kept and used', LIMIT, () =>
+  withCard(async (page, speaker) => {
     const sent = await sentBytes(speaker);
     await button(page, 'Measure this room').click();
     await page.getByText('Measured: you can talk over a reply.').waitFor();
@@ -228,13 +240,28 @@ test('a room is measured while the speaker runs, and what is found is kept and u
     assert.equal(await sentBytes(speaker), sent, 'nothing of it leaves');
     const kept = readdirSync(speaker.folder).filter((name) => /^(sound-.*json|echo-.*path)$/.test(name));
     assert.equal(kept.length, 2, `${kept}`);
-    await clean();
-  } finally {
-    await speaker?.end();
-    card('stop');
-    rmSync(folder, { recursive: true, force: true });
-  }
-});
+  }));
+
+test('another card is chosen while the speaker runs, and after a restart it still is', LIMIT, () =>
+  withCard(async (page, speaker) => {
+    const side = page.locator('.setup .vital', { hasText: 'Speaker' });
+    const choice = page.getByLabel('Card: Speaker');
+    await side.getByText(/^speaker: /).waitFor();
+    await choice.selectOption('default');
+    await side.getByText(/^default: /).waitFor();
+    await button(page, 'Measure this room').click();
+    await page.getByText('Measured: you can talk over a reply.').waitFor();
+
+    await speaker.endDaemon();
+    await speaker.run();
+    await page.getByText('Live', { exact: true }).waitFor();
+    await until(async () => (await choice.inputValue()) === 'default');
+    await side.getByText(/^default: /).waitFor();
+    // It takes the place of the one before, which nobody holds any more.
+    await choice.selectOption('speaker');
+    await side.getByText(/^speaker: /).waitFor();
+    await axe(page, 'cards to choose');
+  }));
 
 test('320 px and 200 % in every language', LIMIT, async () => {
   const speaker = await Speaker.start();

@@ -2,7 +2,7 @@
 
 import { spawn, execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,7 +50,7 @@ async function end(child) {
 }
 
 export class Speaker {
-  static async start({ mic, sets = [], service = true, said = [], key = 'k', wants = null, env = {} } = {}) {
+  static async start({ mic, sets = [], service = true, said = [], key = 'k', wants = null, env = {}, config = null } = {}) {
     const it = new Speaker();
     it.folder = mkdtempSync(join(tmpdir(), 'panel-page-'));
     it.servicePort = await freePort();
@@ -61,10 +61,11 @@ export class Speaker {
     it.key = key;
     it.wants = wants;
     it.env = env;
+    it.config = '/dev/null';
+    if (config) writeFileSync((it.config = join(it.folder, 'config.toml')), config);
     it.sets = [
       'turn.mode=open',
-      `audio.input=${mic ? `file:${mic}` : 'null'}`,
-      `audio.output=file:${it.heard}`,
+      ...(config ? [] : [`audio.input=${mic ? `file:${mic}` : 'null'}`, `audio.output=file:${it.heard}`]),
       `grok.url=ws://127.0.0.1:${it.servicePort}/v1/realtime`,
       `panel.listen=127.0.0.1:${it.port}`,
       `state.directory=${it.folder}`,
@@ -92,7 +93,7 @@ export class Speaker {
   async run() {
     const sets = this.sets.flatMap((set) => ['--set', set]);
     const key = this.key ? { XAI_API_KEY: this.key } : {};
-    this.daemon = start(['run', '--config', '/dev/null', ...sets], { ...this.env, ...key });
+    this.daemon = start(['run', '--config', this.config, ...sets], { ...this.env, ...key });
     await says(this.daemon, 'panel is up');
   }
 

@@ -14,7 +14,8 @@ static LOOKING: Mutex<()> = Mutex::new(());
 
 /// All of them. Opening takes its time, and this thread serves all panels.
 pub(super) async fn list(desk: &Desk) -> Outcome {
-    let audio = desk.config.audio.clone();
+    let audio = desk.cards.now();
+    let devices = [audio.input.clone(), audio.output.clone()];
     let look = tokio::task::spawn_blocking(move || {
         let _one = LOOKING.lock().unwrap_or_else(PoisonError::into_inner);
         let names = [name(&audio, Side::Capture), name(&audio, Side::Playout)];
@@ -24,8 +25,8 @@ pub(super) async fn list(desk: &Desk) -> Outcome {
         look.await.map_err(|_| refusal("failed", "The cards cannot be looked at."))?;
     let [input, output] = desk.records.vitals.glance().cards;
     Ok(json!({
-        "input": used(&desk.config.audio.input, input_name, input),
-        "output": used(&desk.config.audio.output, output_name, output),
+        "input": used(&devices[0], input_name, input),
+        "output": used(&devices[1], output_name, output),
         "cards": cards.iter().map(|card| shown(card, std::process::id())).collect::<Vec<_>>(),
     }))
 }

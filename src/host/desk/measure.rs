@@ -27,7 +27,7 @@ const SWEEP: Duration = Duration::from_secs(2);
 /// Measures, keeps what came of it, and says it.
 pub(super) async fn run(desk: &Desk) -> Outcome {
     let no_room = || refusal("no_card", "Only sound cards are in a room, and one side is none.");
-    let pair = Pair::of(&desk.config.audio).ok_or_else(no_room)?;
+    let pair = Pair::of(&desk.cards.now()).ok_or_else(no_room)?;
     let span = BEFORE + SWEEP + AFTER;
     let samples = span.as_millis() as usize * BLOCK_RATE.0 as usize / 1000;
     let mut running = desk.booth.begin(desk, Tape::of_both_sides(samples))?;

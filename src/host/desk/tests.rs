@@ -4,6 +4,7 @@ use super::*;
 use crate::base::secret::Secret;
 use crate::base::unit::Moment;
 use crate::config::{Sources, read};
+use crate::host::cards::Wanted;
 use crate::host::counters::Counters;
 use crate::host::health::Health;
 use crate::host::redact;
@@ -52,6 +53,7 @@ impl Room {
             trust: Trust::open(&folder, Arc::new(|| 1_800_000_000)),
             clock,
             records,
+            cards: Arc::new(Wanted::new(config.audio.clone())),
             config,
             store: Arc::new(Store::open(&folder)),
             orders,

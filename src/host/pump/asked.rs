@@ -1,7 +1,8 @@
 //! What the loop is asked: by the control socket, and by the panel's desk.
 
 use super::Pump;
-use crate::base::event::Fault;
+use crate::audio::Options;
+use crate::base::event::{Duplex, Fault};
 use crate::base::pcm::to_i16;
 use crate::base::unit::{Moment, Volume};
 use crate::conversation::Input;
@@ -36,6 +37,7 @@ impl Pump {
                         let keys: Vec<_> = changes.keys().map(String::as_str).collect();
                         log::info!(keys = keys.join(" ").as_str(); "settings changed by a panel");
                         self.config.policy = config.policy.clone();
+                        self.turn_to(&config.audio);
                         self.vitals.configured(config.in_force.0);
                         self.handle(Input::Policy(Box::new(config.policy)));
                         Ok(self.choices.sheet())
@@ -72,6 +74,23 @@ impl Pump {
         let sound: Vec<i16> = sweep(rate).iter().map(|x| to_i16(x * peak)).collect();
         self.outlet.aside(prompt::TAG, &sound);
         Ok(volume)
+    }
+
+    /// Turns to other cards, and to what is known of them.
+    fn turn_to(&mut self, audio: &Options) {
+        let changed = self.cards.change(audio);
+        if changed.is_empty() {
+            return;
+        }
+        for side in changed {
+            // Not open until its thread says so; that is no fault of the card.
+            self.vitals.fault(&Fault::CardLost { side, words: String::new() });
+        }
+        let (duplex, faults) = self.lore.turn_to(audio);
+        self.handle(Input::Duplex(duplex.unwrap_or(Duplex::Full)));
+        for fault in faults {
+            self.handle(Input::Fault(fault));
+        }
     }
 
     /// What `status` says.

@@ -5,6 +5,7 @@ use grok_speaker::base::event::{Fault, Scene, Side};
 use grok_speaker::base::secret::Secret;
 use grok_speaker::base::unit::{Moment, Volume};
 use grok_speaker::config::{self, Sources};
+use grok_speaker::host::cards::Wanted;
 use grok_speaker::host::counters::Counters;
 use grok_speaker::host::health::Health;
 use grok_speaker::host::logbook::Logbook;
@@ -58,9 +59,10 @@ impl House {
         let trust = Trust::open(&folder, Arc::new(|| 1_800_000_000));
         let store = Arc::new(Store::open(&folder));
         let orders = tokio::sync::mpsc::channel(desk::ORDERS).0;
+        let cards = Arc::new(Wanted::new(config.audio.clone()));
         let booth = desk::Booth::new(tape().1);
         let carrier =
-            desk::open(desk::Desk { trust, clock, records, config, store, orders, booth });
+            desk::open(desk::Desk { trust, clock, records, cards, config, store, orders, booth });
         let desk = Desk::served(folder, |_| {}, carrier);
         Self { desk, vitals, book, counters }
     }

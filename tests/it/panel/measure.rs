@@ -6,6 +6,7 @@ use grok_speaker::base::ring::PeriodHead;
 use grok_speaker::base::unit::{Moment, Rate, Volume};
 use grok_speaker::config::{self, Sources};
 use grok_speaker::dsp::sweep::sweep;
+use grok_speaker::host::cards::Wanted;
 use grok_speaker::host::desk::{self, Order};
 use grok_speaker::host::health::Health;
 use grok_speaker::host::records::Records;
@@ -44,8 +45,10 @@ fn open(sets: &[&str]) -> (Desk, Receiver<Order>, Deck) {
     let store = Arc::new(Store::open(&folder));
     let (orders, ordered) = channel(desk::ORDERS);
     let (deck, shelf) = tape();
+    let cards = Arc::new(Wanted::new(config.audio.clone()));
     let booth = desk::Booth::new(shelf);
-    let carrier = desk::open(desk::Desk { trust, clock, records, config, store, orders, booth });
+    let carrier =
+        desk::open(desk::Desk { trust, clock, records, cards, config, store, orders, booth });
     (Desk::served(folder, |_| {}, carrier), ordered, deck)
 }
 

@@ -3,10 +3,12 @@
 import { signal, useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { errand } from '../link/ask';
+import { Mark } from '../parts/field';
 import { Loud, Tune } from '../parts/icons';
 import { Measure } from '../parts/measure';
 import { Recorder } from '../parts/recorder';
 import { link } from '../store';
+import { change, isBusy, loadSettings, settings } from '../store/device';
 import { t } from '../words';
 
 type Way = 'capture' | 'playout';
@@ -32,23 +34,57 @@ interface Cards {
 }
 
 const found = signal<Cards | null>(null);
+/** By then a card that can be opened is open. */
+const OPENS_MS = 2500;
+let later = 0;
 
-function InUse(props: { label: string; setting: string; used: Used }) {
+/** The choice of a card for one side. What is fixed from outside is only shown. */
+function Choice(props: { label: string; name: string; side: Way; used: Used; cards: Card[]; onChosen: () => void }) {
   const words = t().setup;
-  const { used } = props;
-  // A card's own name stands behind the one for programs.
-  const name = /\((.+)\)$/.exec(used.name ?? '')?.[1] ?? used.setting;
+  const { name, used } = props;
+  const before = useSignal<string | null>(null);
+  const fixed = settings.value?.[name]?.fixed ?? null;
+  const names = props.cards
+    .filter((card) => card.sides.some(({ side }) => side === props.side))
+    .map((card) => ({ value: card.name, shown: card.description || card.name }));
+  const options = [{ value: 'default', shown: words.usual }, ...names];
+  if (!options.some(({ value }) => value === used.setting)) {
+    options.push({ value: used.setting, shown: used.setting === 'null' ? words.none : used.setting });
+  }
+  const choose = async (value: string) => {
+    before.value = value === before.value ? null : used.setting;
+    await change(name, value);
+    props.onChosen();
+  };
+  const shut = used.name !== null && used.open === null;
   return (
     <li class="vital">
       <h3>{props.label}</h3>
-      <p class="value">{used.setting === 'null' ? words.none : name}</p>
+      <select
+        aria-label={words.choose(props.label)}
+        value={used.setting}
+        disabled={fixed !== null || isBusy(name) || link.value !== 'live'}
+        onChange={(event) => void choose(event.currentTarget.value)}
+      >
+        {options.map(({ value, shown }) => (
+          <option value={value} selected={value === used.setting}>
+            {shown}
+          </option>
+        ))}
+      </select>
+      <Mark name={name} />
       {used.open && <p class="soft">{used.open}</p>}
-      {used.name && used.open === null && <p class="wrong">{words.notOpen}</p>}
-      <p class="soft">
-        <code>
-          {props.setting} = "{used.setting}"
-        </code>
-      </p>
+      {shut && <p class="wrong">{words.notOpen}</p>}
+      {shut && before.value !== null && (
+        <button type="button" class="small" onClick={() => void choose(before.value!)}>
+          {words.back}
+        </button>
+      )}
+      {fixed !== null && (
+        <p class="soft">
+          <code>{name}</code>: {words.fixed}
+        </p>
+      )}
     </li>
   );
 }
@@ -125,16 +161,25 @@ export function Sound() {
     busy.value = false;
   };
   useEffect(() => {
-    if (live) void look();
+    if (!live) return;
+    void look();
+    void loadSettings().catch(() => {});
   }, [live]);
+  useEffect(() => () => window.clearTimeout(later), []);
+  // A card that was chosen takes a moment to open.
+  const follow = () => {
+    void look();
+    window.clearTimeout(later);
+    later = window.setTimeout(() => void look(), OPENS_MS);
+  };
   const cards = found.value;
   return (
     <section class="page setup" tabIndex={0} aria-label={words.title}>
       <h2>{words.title}</h2>
       {cards ? (
         <ul class="vitals">
-          <InUse label={t().mic} setting="audio.input" used={cards.input} />
-          <InUse label={t().speaker} setting="audio.output" used={cards.output} />
+          <Choice label={t().mic} name="audio.input" side="capture" used={cards.input} cards={cards.cards} onChosen={follow} />
+          <Choice label={t().speaker} name="audio.output" side="playout" used={cards.output} cards={cards.cards} onChosen={follow} />
         </ul>
       ) : (
         <div class="empty">
@@ -157,7 +202,6 @@ export function Sound() {
               ))}
             </ul>
           )}
-          <p class="soft">{words.change}</p>
           {wrong.value && (
             <p class="wrong" role="alert">
               {wrong.value}

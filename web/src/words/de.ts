@@ -298,7 +298,10 @@ export const de: Words = {
     channels: (n) => (n === 1 ? '1 Kanal' : `${n} Kanäle`),
     inUse: 'von diesem Lautsprecher benutzt',
     heldBy: (who) => `belegt von ${who}`,
-    change: 'Um eine andere zu benutzen, ihren kurzen Namen in der Konfigurationsdatei unter audio.input oder audio.output eintragen und den Lautsprecher neu starten.',
+    usual: 'Die übliche dieses Systems',
+    choose: (side) => `Karte: ${side}`,
+    back: 'Zurück zur vorigen',
+    fixed: 'außerhalb des Bedienfelds festgelegt; das zählt mehr.',
     again: 'Noch einmal ansehen',
   },
 

@@ -266,7 +266,10 @@ export const en = {
     channels: (n: number) => (n === 1 ? '1 channel' : `${n} channels`),
     inUse: 'used by this speaker',
     heldBy: (who: string) => `in use by ${who}`,
-    change: 'To use another one, write its short name into audio.input or audio.output in the configuration file, and restart the speaker.',
+    usual: 'The usual one of this system',
+    choose: (side: string) => `Card: ${side}`,
+    back: 'Back to the one before',
+    fixed: 'set outside of the panel, which counts more.',
     again: 'Look again',
   },
 

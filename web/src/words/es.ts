@@ -298,7 +298,10 @@ export const es: Words = {
     channels: (n) => (n === 1 ? '1 canal' : `${n} canales`),
     inUse: 'la usa este altavoz',
     heldBy: (who) => `en uso por ${who}`,
-    change: 'Para usar otra, escribe su nombre corto en audio.input o audio.output en el archivo de configuración y reinicia el altavoz.',
+    usual: 'La habitual de este sistema',
+    choose: (side) => `Tarjeta: ${side}`,
+    back: 'Volver a la anterior',
+    fixed: 'fijado fuera del panel, que vale más.',
     again: 'Mirar otra vez',
   },
 
