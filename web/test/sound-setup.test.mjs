@@ -132,7 +132,8 @@ test('the test sound is heard, muted too; a muted microphone is not recorded', L
     const page = await open();
     await pair(page, speaker);
     await go(page);
-    await page.getByText('audio.input = "null"').waitFor();
+    await page.getByText('set outside of the panel').first().waitFor();
+    assert.ok(await page.getByLabel('Card: Microphone').isDisabled());
     let from = 0;
     const loud = () => wav(speaker.heard).subarray(from).reduce((top, s) => Math.max(top, Math.abs(s)), 0);
     const hear = async () => {
