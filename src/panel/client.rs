@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// The room of those who see the meters.
+/// The room of those who see the meters and have room for them.
 const METERS: &str = "meters";
 /// The room of listeners who wait for nothing but the next slice.
 const IN_STEP: &str = "in step";
@@ -120,6 +120,8 @@ pub(super) struct Client {
     traffic: VecDeque<Arc<Seen>>,
     /// It is in the room of that name.
     in_step: bool,
+    /// It is in the room of the meters.
+    metered: bool,
     packets: usize,
     bytes: usize,
     waiting: BTreeMap<u64, (Moment, AckSender)>,
@@ -144,9 +146,6 @@ impl Client {
         });
         socket.emit(name::HELLO, &hello).map_err(|_| Gone("closed during hello"))?;
         let cursor = seq.filter(|seq| feed.after(*seq) != Next::Lost).unwrap_or(feed.seq());
-        if ask::may(TELLS, role, name::TICK) {
-            socket.join(METERS);
-        }
         Ok(Self {
             id,
             sid: socket.id.to_string(),
@@ -165,6 +164,7 @@ impl Client {
             audio_bytes: 0,
             traffic: VecDeque::new(),
             in_step: false,
+            metered: false,
             packets: PACKETS,
             bytes: POLL_BYTES,
             waiting: BTreeMap::new(),
@@ -256,13 +256,7 @@ impl Client {
         let size = slice.pcm.0.len();
         let ready = self.audio.is_empty() && self.cursor == seq;
         let in_step = hears && ready && self.packets > 0 && self.bytes >= size;
-        if std::mem::replace(&mut self.in_step, in_step) != in_step {
-            if in_step {
-                self.socket.join(IN_STEP);
-            } else {
-                self.socket.leave(IN_STEP);
-            }
-        }
+        seat(&self.socket, IN_STEP, &mut self.in_step, in_step);
         if in_step {
             self.packets -= 1;
             self.bytes -= size;
@@ -310,7 +304,17 @@ impl Client {
         self.audio_bytes = self.audio.iter().map(|slice| slice.pcm.0.len()).sum();
     }
 
-    /// Sends the meters to all who see them. Volatile: a newer one replaces one that has not left.
+    /// The meters moved. Says whether it gets them with all who have room for them; for one that is
+    /// slow they are lost.
+    pub(super) fn watch(&mut self) -> bool {
+        let metered = self.packets > 0 && ask::may(TELLS, self.role(), name::TICK);
+        seat(&self.socket, METERS, &mut self.metered, metered);
+        self.packets -= usize::from(metered);
+        metered
+    }
+
+    /// Sends the meters to all who have room for them. Not volatile in the library's sense: that is
+    /// a way of its own to the socket, with a write of its own.
     pub(super) fn tick(&self, seq: u64, tick: &Tick) {
         #[derive(Serialize)]
         struct Numbered<'a> {
@@ -319,7 +323,10 @@ impl Client {
             seq: u64,
         }
         let tick = Numbered { tick, seq };
-        let _ = at_once(self.socket.within(METERS).volatile().emit(name::TICK, &tick));
+        let sent = self.socket.within(METERS).emit(name::TICK, &tick);
+        if let Poll::Ready(Err(error)) = at_once(sent) {
+            log::trace!(error:%; "a panel lost a tick");
+        }
     }
 
     /// Keeps the way to answer until the host has.
@@ -365,6 +372,18 @@ impl Client {
     pub(super) fn leave(self) {
         self.socket.leave_all();
         let _ = self.socket.disconnect();
+    }
+}
+
+/// Lets a client into a room or out of it.
+fn seat(socket: &SocketRef, room: &'static str, is: &mut bool, should: bool) {
+    if std::mem::replace(is, should) == should {
+        return;
+    }
+    if should {
+        socket.join(room);
+    } else {
+        socket.leave(room);
     }
 }
 

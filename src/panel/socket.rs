@@ -8,7 +8,7 @@ use super::ask::{self, Ask, Verdict};
 use super::client::{Client, Gone, Seen, Slice, reply};
 use super::engine::{self, Limits};
 use super::errand::{Asker, Desk};
-use super::event::{Answer, Audio, ClientId, Command, Event, Request};
+use super::event::{Answer, Audio, ClientId, Command, Event, Request, Tick};
 use super::feed::Feed;
 use super::pairing::{Trust, Visitor};
 use super::stream::Peer;
@@ -44,6 +44,9 @@ const UNUSED: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_millis(500);
 /// Samples in one piece of sound: 200 ms at 24 kHz, so that several fit into one polling answer.
 const PIECE: usize = 4800;
+/// While slices follow each other this closely, meters wait for the next and leave in one write with
+/// it; never for longer than a turn of the loop.
+const CLOSE: Duration = Duration::from_millis(30);
 /// Releases of the talk button that found the host's queue full; one client holds one button.
 const OWED: usize = 64;
 
@@ -67,6 +70,10 @@ struct State {
     next_request: u64,
     next_slice: u64,
     next_traffic: u64,
+    /// When the last slice left.
+    sounded: Option<Moment>,
+    /// Meters that wait for the next.
+    tick: Option<Tick>,
     owed: Vec<Request>,
     errands: Errands,
     /// Of the paired clients, as last looked at.
@@ -109,6 +116,8 @@ impl Hub {
             next_request: 1,
             next_slice: 1,
             next_traffic: 1,
+            sounded: None,
+            tick: None,
             owed: Vec::new(),
             errands: Errands::default(),
             changes: trust.changes(),
@@ -327,7 +336,12 @@ impl Hub {
             }
             Event::Turn(turn) => state.feed.turn(turn),
             Event::Notice(notice) => state.feed.notice(notice),
-            Event::Audio(audio) => state.sound(&audio),
+            Event::Audio(audio) => {
+                if state.sound(&audio) {
+                    state.sounded = Some((self.clock)());
+                    state.measure();
+                }
+            }
             Event::Traffic(traffic) => {
                 let seen = Arc::new(Seen::new(state.next_traffic, traffic));
                 state.next_traffic += 1;
@@ -335,8 +349,10 @@ impl Hub {
                 inspecting.for_each(|client| client.see(&seen));
             }
             Event::Tick(tick) => {
-                if let Some(any) = state.clients.values().next() {
-                    any.tick(state.feed.seq(), &tick);
+                let now = (self.clock)();
+                state.tick = Some(tick);
+                if state.sounded.is_none_or(|last| now.since(last) > CLOSE) {
+                    state.measure();
                 }
                 return;
             }
@@ -400,6 +416,7 @@ impl Hub {
         }
         self.pay(state);
         self.pump(state);
+        state.measure();
         state.links.retain(|_, link| {
             let over = link.end.is_some_and(|end| now >= end);
             if over && let Some(peer) = &link.peer {
@@ -442,13 +459,28 @@ impl Hub {
 }
 
 impl State {
-    /// A slice for those who listen and for the one whose typed turn it answers.
-    fn sound(&mut self, audio: &Audio) {
+    /// Sends the meters that wait.
+    fn measure(&mut self) {
+        let Some(tick) = self.tick.take() else { return };
+        let mut watched = None;
+        for client in self.clients.values_mut() {
+            if client.watch() {
+                watched = Some(&*client);
+            }
+        }
+        if let Some(any) = watched {
+            any.tick(self.feed.seq(), &tick);
+        }
+    }
+
+    /// A slice for those who listen and for the one whose typed turn it answers. Says whether it was
+    /// for anybody.
+    fn sound(&mut self, audio: &Audio) -> bool {
         let Self { clients, feed, next_slice, .. } = self;
         let seq = feed.seq();
         let ears = |c: &Client| c.listening || audio.to == Some(c.id);
         if !clients.values().any(ears) {
-            return;
+            return false;
         }
         for piece in audio.pcm.chunks(PIECE) {
             let slice = Arc::new(Slice::new(&audio.item, *next_slice, audio.rate, piece));
@@ -463,6 +495,7 @@ impl State {
                 any.play(&slice);
             }
         }
+        true
     }
 }
 

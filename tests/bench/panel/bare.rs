@@ -1,6 +1,7 @@
 //! What the panel is compared with: an axum server that does nothing but upgrade and send everybody
 //! the same bytes, each message made once. The upgrade is what axum's own WebSocket extractor does.
 
+use crate::crowd::News;
 use crate::{now, runtime, task, thread};
 use axum::Router;
 use axum::extract::{Request, State};
@@ -51,17 +52,23 @@ impl Bare {
         Self { address, messages, start: now() }
     }
 
-    /// The same sound and meters as the panel is told.
-    pub(crate) fn tell(&self, n: u32) {
-        let _ = self.messages.send(Message::binary(vec![3u8; 960]));
-        if n % 5 < 2 {
-            let t = self.start.elapsed().as_secs_f64();
-            let tick = format!(
-                "42[\"grok-voice:tick\",{{\"t\":{t},\"mic_dbfs\":-41.25,\"speaker_dbfs\":-18.5,\
-                 \"speech\":0.5,\"erle_db\":21.75,\"seq\":1}}]"
-            );
-            let _ = self.messages.send(Message::text(tick));
-        }
+    /// The same bytes as the panel sends for it.
+    pub(crate) fn tell(&self, news: News) {
+        let t = self.start.elapsed().as_secs_f64();
+        let message = match news {
+            News::Sound => {
+                let head = "451-[\"grok-voice:audio\",{\"item\":\"bench\",\"seq\":1000,\
+                    \"rate\":24000,\"pcm\":{\"_placeholder\":true,\"num\":0}}]";
+                let mut bytes = head.as_bytes().to_vec();
+                bytes.extend([3; 960]);
+                Message::binary(bytes)
+            }
+            News::Meters => Message::text(format!(
+                "42[\"grok-voice:tick\",{{\"t\":{t:.2},\"mic_dbfs\":-41.25,\"clipped\":0,\
+                 \"speaker_dbfs\":-18.5,\"speech\":0.5,\"erle_db\":21.75,\"seq\":1000000}}]"
+            )),
+        };
+        let _ = self.messages.send(message);
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// Between two slices of sound.
-const SLICE: Duration = Duration::from_millis(20);
+/// Half of the time between two slices of sound.
+const STEP: Duration = Duration::from_millis(10);
 /// A server's PING as a frame, and the masked answer to it.
 const PING: &[u8] = &[0x81, 1, b'2'];
 const PONG: &[u8] = &[0x81, 0x81, 0, 0, 0, 0, b'3'];
@@ -34,14 +34,26 @@ impl Drop for Crowd {
     }
 }
 
-/// Once a slice for so long; `each` is told how many there were.
-pub(crate) fn feed(span: Duration, mut each: impl FnMut(u32)) {
+/// What a server has to tell.
+#[derive(Clone, Copy)]
+pub(crate) enum News {
+    Sound,
+    Meters,
+}
+
+/// Slices of sound each 20 ms and meters 20 times a second, never both at once, for so long; `each` is
+/// told what and which step it is.
+pub(crate) fn feed(span: Duration, mut each: impl FnMut(News, u32)) {
     let start = now();
     let mut n = 0;
     while start.elapsed() < span {
-        each(n);
+        match n % 10 {
+            0 | 2 | 4 | 6 | 8 => each(News::Sound, n),
+            3 | 7 => each(News::Meters, n),
+            _ => {}
+        }
         n += 1;
-        pause((SLICE * n).saturating_sub(start.elapsed()));
+        pause((STEP * n).saturating_sub(start.elapsed()));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The panel on a thread of its own, fed by the bench.
 
+use crate::crowd::News;
 use crate::{now, runtime, thread};
 use grok_speaker::base::event::Tag;
 use grok_speaker::base::pulse::Pulse;
@@ -71,23 +72,28 @@ impl House {
         self.trust.clients()
     }
 
-    /// A slice of sound, and meters 20 times a second.
-    pub(crate) fn tell(&self, n: u32) {
-        let (item, tag, rate) = ("bench".to_owned(), Tag(1), Rate(24_000));
-        let audio = Audio { item, tag, rate, pcm: vec![1000; 480], to: None };
-        self.events.try_send(Event::Audio(audio)).unwrap();
-        if n % 5 < 2 {
-            let t = f64::from(n) * 0.02;
-            let tick = Tick {
-                t,
-                mic_dbfs: -41.25,
-                clipped: 0,
-                speaker_dbfs: -18.5,
-                speech: 0.5,
-                erle_db: 21.75,
-            };
-            self.events.try_send(Event::Tick(tick)).unwrap();
-        }
+    pub(crate) fn tell(&self, news: News, n: u32) {
+        self.events.try_send(event(news, f64::from(n) * 0.01)).unwrap();
+    }
+}
+
+fn event(news: News, t: f64) -> Event {
+    match news {
+        News::Sound => Event::Audio(Audio {
+            item: "bench".to_owned(),
+            tag: Tag(1),
+            rate: Rate(24_000),
+            pcm: vec![1000; 480],
+            to: None,
+        }),
+        News::Meters => Event::Tick(Tick {
+            t,
+            mic_dbfs: -41.25,
+            clipped: 0,
+            speaker_dbfs: -18.5,
+            speech: 0.5,
+            erle_db: 21.75,
+        }),
     }
 }
 

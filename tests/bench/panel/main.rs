@@ -2,7 +2,7 @@
 //!
 //! First the fan-out alone, 50 and 200 clients that are told meters (20 a second) and hear every reply
 //! (20 ms slices): processor time of the panel's thread beside that of a bare axum server which sends
-//! the same bytes over plain WebSockets, in one process and in turn. Then the whole speaker with a
+//! the same bytes over plain WebSockets, each as soon as it is told, in one process and in turn. Then the whole speaker with a
 //! file as microphone, in pairs with and without 200 such clients: how late the sound comes to the
 //! service beyond its own rhythm.
 #![expect(
@@ -88,10 +88,10 @@ fn fan_out(clients: usize) {
     let per_second = |ns: f64| ns / 1e7 / FAN.as_secs_f64();
     for _ in 0..PAIRS {
         let before = spent(house::NAME);
-        crowd::feed(FAN, |n| house.tell(n));
+        crowd::feed(FAN, |news, n| house.tell(news, n));
         let panel = spent(house::NAME) - before;
         let before = spent(bare::NAME);
-        crowd::feed(FAN, |n| bare.tell(n));
+        crowd::feed(FAN, |news, _| bare.tell(news));
         let plain = spent(bare::NAME) - before;
         shares.push(panel / plain);
         cost.push(per_second(panel));

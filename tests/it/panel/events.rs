@@ -301,6 +301,19 @@ async fn meters_arrive_whole_between_other_events() {
     assert!(polled >= 45, "{polled} of 60");
 }
 
+#[tokio::test]
+async fn meters_do_not_wait_for_a_slice_that_does_not_come() {
+    let desk = Desk::start();
+    let mut panel = desk.panel(Role::Controller).await;
+    panel.ask("grok-voice:listen", json!({"on": true})).await;
+    desk.tell(audio("a", None, vec![0; 480])).await;
+    desk.tell(Event::Tick(tick(1.0))).await;
+    desk.tell(Event::Tick(tick(2.0))).await;
+    while panel.heard().await.unwrap().body["t"] != 2.0 {}
+    desk.tell(Event::Tick(tick(3.0))).await;
+    assert_eq!(panel.heard().await.unwrap().body["t"], 3.0);
+}
+
 fn whole(heard: &Heard) -> bool {
     let fields = ["t", "mic_dbfs", "speaker_dbfs", "speech", "erle_db", "seq"];
     fields.iter().all(|field| heard.body[field].is_number())
