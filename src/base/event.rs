@@ -15,6 +15,8 @@ pub enum Voice {
     Quiet,
     /// A first sign of speech: worth dialling and ducking for, not worth acting on.
     Maybe,
+    /// Speech over what the speaker plays that may still be a cough: not worth a reply.
+    Likely,
     /// Somebody speaks (until the hang-over has passed).
     Talking,
 }

@@ -110,7 +110,7 @@ impl Conversation {
                 self.mic.first_sign = None;
                 self.mic.fresh = false;
             }
-            Voice::Maybe => {
+            Voice::Maybe | Voice::Likely => {
                 self.mic.first_sign.get_or_insert(near.at);
             }
             Voice::Talking => {
@@ -398,7 +398,7 @@ impl Conversation {
 impl super::Mic {
     /// A sign of speech that may still become an interruption.
     fn fresh_sign(&self) -> bool {
-        self.voice == Voice::Maybe || self.fresh
+        matches!(self.voice, Voice::Maybe | Voice::Likely) || self.fresh
     }
 }
 

@@ -156,7 +156,7 @@ impl FrontEnd {
             _ if self.playing() => Heard::Other,
             Voice::Talking => Heard::Speech,
             Voice::Quiet => Heard::Rest,
-            Voice::Maybe => Heard::Other,
+            Voice::Maybe | Voice::Likely => Heard::Other,
         };
         self.gain.process(&mut block, heard);
         Near {

@@ -208,7 +208,7 @@ impl Scribe {
     fn block(&mut self, near: &Near, on_line: &mut dyn FnMut(Line)) {
         let t = seconds(near.at);
         let talking = match near.voice {
-            Voice::Talking => true,
+            Voice::Likely | Voice::Talking => true,
             Voice::Quiet => false,
             Voice::Maybe => self.talking,
         };

@@ -5,7 +5,8 @@
 //! Its figures at a threshold of 0.5, and why it is raised while the speaker plays: residual echo
 //! scores like faint speech. While the speaker plays, three things more are asked of speech, because
 //! a reply is at stake: that it is louder than what the canceller usually leaves, that the canceller
-//! does not find it to be echo a moment later, and vowels.
+//! does not find it to be echo a moment later, and vowels: a few for [`Voice::Likely`], enough for
+//! [`Voice::Talking`].
 
 use super::power;
 use super::vowel::Vowels;
@@ -80,6 +81,16 @@ pub struct Echo {
     pub left: bool,
 }
 
+/// How many vowels there were of late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Vowel {
+    Missing,
+    Nearly,
+    Enough,
+    /// Nothing is played: speech need not prove itself.
+    Unasked,
+}
+
 /// Decides whether somebody speaks.
 pub struct Vad {
     detector: Box<earshot::Detector>,
@@ -152,8 +163,13 @@ impl Vad {
                 let hit = self.score >= asks.score && stands_out;
                 self.clear = self.clear << 1 | u64::from(self.score >= CLEAR);
                 let clear = of_last(self.clear, CLEAR_WINDOW) >= CLEAR_ENOUGH;
-                let sure = echo.is_none() || self.vowels.enough(clear);
-                self.voice = self.decide(hit, asks, sure);
+                let vowels = match echo {
+                    None => Vowel::Unasked,
+                    Some(_) if self.vowels.enough(clear) => Vowel::Enough,
+                    Some(_) if self.vowels.nearly_enough() => Vowel::Nearly,
+                    Some(_) => Vowel::Missing,
+                };
+                self.voice = self.decide(hit, asks, vowels);
             }
         }
         (Score(self.score), self.voice)
@@ -200,20 +216,23 @@ impl Vad {
         self.trusted = false;
     }
 
-    /// `sure`: it may be speech and nothing else.
-    fn decide(&mut self, hit: bool, asks: &Asks, sure: bool) -> Voice {
+    fn decide(&mut self, hit: bool, asks: &Asks, vowels: Vowel) -> Voice {
         self.hits = self.hits << 1 | u64::from(hit);
         let of_last = |frames: u32| of_last(self.hits, frames);
         let recent = of_last(WINDOW);
-        if of_last(asks.window) >= asks.talking && (sure || of_last(SECOND) >= WHISPER) {
+        let enough = of_last(asks.window) >= asks.talking;
+        let sure = vowels >= Vowel::Enough || of_last(SECOND) >= WHISPER;
+        if enough && sure {
             return Voice::Talking;
         }
         let quiet = of_last(asks.hang) <= asks.stray;
         match self.voice {
             _ if quiet => Voice::Quiet,
+            Voice::Quiet | Voice::Maybe if enough && vowels == Vowel::Nearly => Voice::Likely,
             Voice::Quiet if recent >= MAYBE => Voice::Maybe,
             Voice::Quiet => Voice::Quiet,
             Voice::Maybe => Voice::Maybe,
+            Voice::Likely => Voice::Likely,
             Voice::Talking => Voice::Talking,
         }
     }
@@ -232,7 +251,7 @@ mod tests {
 
     fn frames(vad: &mut Vad, hit: bool, count: u32) -> Voice {
         for _ in 0..count {
-            vad.voice = vad.decide(hit, &IDLE, true);
+            vad.voice = vad.decide(hit, &IDLE, Vowel::Unasked);
         }
         vad.voice
     }
@@ -270,9 +289,27 @@ mod tests {
     #[test]
     fn without_vowels_it_takes_a_second() {
         let mut vad = Vad::new();
-        let mut frames = |count| (0..count).map(|_| vad.decide(true, &PLAYING, false)).last();
+        let mut frames =
+            |count| (0..count).map(|_| vad.decide(true, &PLAYING, Vowel::Missing)).last();
         assert_ne!(frames(53), Some(Voice::Talking));
         assert_eq!(frames(1), Some(Voice::Talking));
+    }
+
+    #[test]
+    fn with_few_vowels_it_is_likely_until_it_is_quiet() {
+        let mut vad = Vad::new();
+        let mut frames = |hit, vowels, count| {
+            for _ in 0..count {
+                vad.voice = vad.decide(hit, &PLAYING, vowels);
+            }
+            vad.voice
+        };
+        assert_eq!(frames(true, Vowel::Missing, 9), Voice::Maybe);
+        assert_eq!(frames(true, Vowel::Nearly, 1), Voice::Likely);
+        assert_eq!(frames(false, Vowel::Missing, 10), Voice::Likely);
+        assert_eq!(frames(true, Vowel::Enough, 10), Voice::Talking);
+        assert_eq!(frames(true, Vowel::Nearly, 10), Voice::Talking);
+        assert_eq!(frames(false, Vowel::Nearly, 27), Voice::Quiet);
     }
 
     #[test]
@@ -281,7 +318,7 @@ mod tests {
             let mut vad = Vad::new();
             let call = [(true, 5), (false, 9), (true, 5)];
             let mut call = call.into_iter().flat_map(|(hit, count)| (0..count).map(move |_| hit));
-            call.any(|hit| vad.decide(hit, asks, true) == Voice::Talking)
+            call.any(|hit| vad.decide(hit, asks, Vowel::Unasked) == Voice::Talking)
         };
         assert!(said(&PLAYING) && !said(&IDLE));
     }
@@ -302,7 +339,7 @@ mod tests {
             for _ in 0..frames {
                 vad.score = score;
                 let asks = if vad.is_busy() { &BUSY } else { &IDLE };
-                vad.voice = vad.decide(score >= asks.score, asks, true);
+                vad.voice = vad.decide(score >= asks.score, asks, Vowel::Unasked);
             }
             vad.voice
         };

@@ -28,6 +28,8 @@ const LATE: usize = 40;
 const COUNTED: u32 = 45;
 /// Of these so many must be of a vowel: 70 ms. The few voiced moments of most coughs are fewer.
 const ENOUGH: u32 = 7;
+/// One block less and it is speech most likely, but so are some coughs.
+const NEARLY: u32 = 6;
 /// What is clearly speech needs 50 ms: the vowel of a short call, before it closes.
 const ENOUGH_CLEAR: u32 = 5;
 
@@ -84,8 +86,16 @@ impl Vowels {
 
     /// Whether there were enough of late; `clear`: for what is clearly speech.
     pub(super) fn enough(&self, clear: bool) -> bool {
-        let enough = if clear { ENOUGH_CLEAR } else { ENOUGH };
-        (self.found & ((1 << COUNTED) - 1)).count_ones() >= enough
+        self.counted() >= if clear { ENOUGH_CLEAR } else { ENOUGH }
+    }
+
+    /// Whether there were enough for what would cost nobody a reply.
+    pub(super) fn nearly_enough(&self) -> bool {
+        self.counted() >= NEARLY
+    }
+
+    fn counted(&self) -> u32 {
+        (self.found & ((1 << COUNTED) - 1)).count_ones()
     }
 
     /// Keeps the band of a block; its mean power.

@@ -166,6 +166,7 @@ fn voice(voice: Voice) -> &'static str {
     match voice {
         Voice::Quiet => "quiet",
         Voice::Maybe => "maybe",
+        Voice::Likely => "likely",
         Voice::Talking => "talking",
     }
 }

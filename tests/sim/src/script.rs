@@ -64,6 +64,7 @@ pub fn act(stage: &mut Stage, step: &str) -> Option<()> {
     match *words.first()? {
         "quiet" => stage.voice(Voice::Quiet),
         "maybe" => stage.voice(Voice::Maybe),
+        "likely" => stage.voice(Voice::Likely),
         "talking" => stage.voice(Voice::Talking),
         "wake" => stage.wake(),
         "up" => stage.feed(Input::Link(Link::Up)),

@@ -183,7 +183,7 @@ impl Stage {
         let (score, level, sample) = match self.voice {
             Voice::Quiet => (0.02, self.levels.0, 0.001),
             Voice::Maybe => (0.6, self.levels.1, 0.1),
-            Voice::Talking => (0.95, self.levels.1, 0.1),
+            Voice::Likely | Voice::Talking => (0.95, self.levels.1, 0.1),
         };
         Near {
             at: self.now,
