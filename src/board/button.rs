@@ -13,7 +13,7 @@ const STEADY: Duration = Duration::from_millis(20);
 /// A hold that nobody makes by accident while talking briefly.
 const HOLD: Duration = Duration::from_secs(3);
 
-/// A talk button.
+/// A button.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Button {
     /// What the contact says now, and since when.

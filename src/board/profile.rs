@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a board has on its pins. Lines are offsets on its first GPIO chip.
+/// What a board has on its pins. Lines are offsets on a GPIO chip.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// What can be pressed.
@@ -16,7 +16,7 @@ pub struct Profile {
 pub struct Buttons {
     /// Talk; held long it opens a pairing window.
     pub talk: Option<u32>,
-    /// A switch that stays where it is put.
+    /// Microphone off and on again, in turns.
     pub mute: Option<u32>,
     /// Louder.
     pub volume_up: Option<u32>,
@@ -24,11 +24,33 @@ pub struct Buttons {
     pub volume_down: Option<u32>,
     /// Pressed reads 0.
     pub active_low: bool,
+    /// Name or label of the chip; empty where it is to be found.
+    pub chip: String,
 }
 
 impl Default for Buttons {
     fn default() -> Self {
-        Self { talk: None, mute: None, volume_up: None, volume_down: None, active_low: true }
+        Self {
+            talk: None,
+            mute: None,
+            volume_up: None,
+            volume_down: None,
+            active_low: true,
+            chip: String::new(),
+        }
+    }
+}
+
+impl Buttons {
+    /// The lines there are, each with its key.
+    pub fn lines(&self) -> Vec<(&'static str, u32)> {
+        let lines = [
+            ("buttons.talk", self.talk),
+            ("buttons.mute", self.mute),
+            ("buttons.volume_up", self.volume_up),
+            ("buttons.volume_down", self.volume_down),
+        ];
+        lines.into_iter().filter_map(|(key, line)| Some((key, line?))).collect()
     }
 }
 
@@ -103,16 +125,10 @@ impl Profile {
             Lamp::Gpio if self.leds.line.is_none() => return Err(ProfileError::NoLine),
             Lamp::None | Lamp::Gpio | Lamp::Apa102 | Lamp::Ws2812 => {}
         }
-        let lines = [
-            ("buttons.talk", self.buttons.talk),
-            ("buttons.mute", self.buttons.mute),
-            ("buttons.volume_up", self.buttons.volume_up),
-            ("buttons.volume_down", self.buttons.volume_down),
-            ("leds.line", self.leds.line),
-        ];
-        for (i, (key, line)) in lines.iter().enumerate() {
-            let Some(line) = *line else { continue };
-            if let Some((other, _)) = lines[..i].iter().find(|(_, l)| *l == Some(line)) {
+        let mut lines = self.buttons.lines();
+        lines.extend(self.leds.line.map(|line| ("leds.line", line)));
+        for (i, &(key, line)) in lines.iter().enumerate() {
+            if let Some(&(other, _)) = lines[..i].iter().find(|(_, l)| *l == line) {
                 return Err(ProfileError::Twice { key, other, line });
             }
         }

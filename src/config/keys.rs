@@ -62,6 +62,10 @@ const FOLDER: Rule = Rule {
     allowed: "the name of a folder under board/: letters, digits, '-', '_'",
     test: super::rule::folder,
 };
+const CHIP: Rule = Rule {
+    allowed: "a name or label as `gpiodetect` prints it, or nothing",
+    test: |t| t.len() < 32 && !t.chars().any(char::is_control),
+};
 const WAKE_WORD: Rule = Rule {
     allowed: "the name of a wake word or the path of a model file",
     test: super::rule::wake_word,
@@ -331,7 +335,7 @@ pub const PROFILE_KEYS: &[Key] = &[
         "buttons.mute",
         "-1",
         Kind::Integer(-1, LINE_MAX),
-        "GPIO line of the mute switch; -1 = none.",
+        "GPIO line of the mute button; each press turns the microphone off or on; -1 = none.",
     ),
     key(
         "buttons.volume_up",
@@ -346,6 +350,12 @@ pub const PROFILE_KEYS: &[Key] = &[
         "GPIO line of the button for quieter; -1 = none.",
     ),
     key("buttons.active_low", "true", Kind::Boolean, "Whether a pressed button reads 0."),
+    key(
+        "buttons.chip",
+        r#""""#,
+        Kind::Text(CHIP),
+        "GPIO chip, by name or label; empty = the first named pinctrl-*, else gpiochip0.",
+    ),
     key(
         "leds.kind",
         r#""none""#,

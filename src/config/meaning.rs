@@ -169,6 +169,7 @@ pub(super) fn profile(pins: Layer, problems: &mut Vec<Problem>) -> Profile {
             volume_up: line("buttons.volume_up"),
             volume_down: line("buttons.volume_down"),
             active_low: merged.boolean("buttons.active_low"),
+            chip: merged.text("buttons.chip"),
         },
         leds: Leds {
             lamp: match merged.text("leds.kind").as_str() {

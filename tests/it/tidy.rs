@@ -55,6 +55,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("earshot", &["speech/vad.rs"]),
     ("futures_util", &["grok/socket/", "standin/socket.rs"]),
     ("getrandom", &["host/mod.rs", "panel/token.rs"]),
+    ("gpiocdev", &["board/gpio.rs"]),
     ("hound", &["audio/wav.rs"]),
     ("http", &["grok/socket/", "panel/guard.rs", "panel/pages.rs"]),
     ("hyper", &["panel/engine.rs", "panel/server.rs"]),
@@ -62,7 +63,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("jiff", &["conversation/tool.rs", "grok/socket/words.rs", "host/clock.rs"]),
     ("listenfd", &["host/systemd.rs"]),
     ("mdns_sd", &["panel/mdns.rs"]),
-    ("nix", &["host/"]),
+    ("nix", &["board/gpio.rs", "host/"]),
     ("rcgen", &["panel/ca.rs", "standin/tls.rs"]),
     ("realfft", &["speech/"]),
     ("rubato", &["dsp/resample.rs"]),
@@ -81,6 +82,7 @@ const DOORS: &[(&str, &[&str])] = &[
     (
         "tokio",
         &[
+            "board/gpio.rs",
             "grok/socket/",
             "host/",
             "panel/guard.rs",
