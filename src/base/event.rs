@@ -189,7 +189,7 @@ pub enum Link {
     },
 }
 
-/// What fingers do: buttons and switches, after debouncing.
+/// What fingers do: buttons, after debouncing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hand {
@@ -197,11 +197,11 @@ pub enum Hand {
     Pressed,
     /// The talk button came up.
     Released,
-    /// A long hold: open a pairing window.
+    /// The talk button was held long: a pairing window is wanted, if nobody talks.
     Held,
-    /// The mute switch moved.
+    /// The mute button went down.
     Mute {
-        /// Whether it is on.
+        /// Whether the microphone is to be off.
         on: bool,
     },
     /// Volume one step up or down.

@@ -198,8 +198,7 @@ impl Conversation {
                 }
             }
             Hand::Released => self.release(now),
-            // The pairing window is not a matter of the conversation.
-            Hand::Held => {}
+            Hand::Held => self.hold(now),
             Hand::Mute { on } => self.mute(now, on),
             Hand::Step { up } => {
                 let percent = self.settings.volume.percent();
@@ -212,6 +211,7 @@ impl Conversation {
 
     fn press(&mut self, now: Moment) {
         self.held = true;
+        self.pressed = now;
         self.lead = LEAD_BUTTON;
         self.session.demand(now, true);
         self.fact(now, Fact::Pressed);
@@ -234,6 +234,30 @@ impl Conversation {
         } else {
             self.fact(now, Fact::Released { manual });
         }
+    }
+
+    /// A long hold asks for a pairing window, unless it is talking. With the microphone off no
+    /// hold is.
+    fn hold(&mut self, now: Moment) {
+        if self.held && self.is_talked_into() {
+            return;
+        }
+        if std::mem::take(&mut self.held) && matches!(self.turn, Turn::Listening { .. }) {
+            self.fact(now, Fact::Expired { pending: false });
+        }
+        self.queue.push_back(Output::Invite);
+    }
+
+    /// Whether the held button is one to talk with: always in mode `push`, else once somebody has
+    /// spoken.
+    fn is_talked_into(&self) -> bool {
+        let heard = match self.turn {
+            Turn::Listening { heard, .. } => heard,
+            Turn::Thinking { .. } | Turn::Speaking { .. } => true,
+            Turn::Asleep | Turn::Lingering { .. } => false,
+        };
+        let spoke = self.mic.voice == Voice::Talking || self.mic.quiet_since > self.pressed;
+        self.policy.mode == Mode::Push || heard || spoke
     }
 
     fn pressed_for(&self, now: Moment) -> Option<Duration> {

@@ -197,6 +197,8 @@ pub enum Output {
     Store(Settings),
     /// The session is ready for sound: a `file:` microphone may start.
     Ready,
+    /// A button was held: open a pairing window for an admin and say its code.
+    Invite,
     /// A line for the log: what a user would notice.
     Log {
         /// Severity.
@@ -279,6 +281,8 @@ pub struct Conversation {
     turns: u32,
     mic: Mic,
     held: bool,
+    /// Since when, or when it was last.
+    pressed: Moment,
     lead: Duration,
     /// The turn has ended by hand; the commit goes out behind its sound.
     commit_due: Option<bool>,
@@ -346,6 +350,7 @@ impl Conversation {
             turns: 0,
             mic: Default::default(),
             held: false,
+            pressed: Moment::ZERO,
             lead: Duration::ZERO,
             commit_due: None,
             typed: VecDeque::new(),

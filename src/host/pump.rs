@@ -215,6 +215,7 @@ impl Pump {
             Output::Publish(event) => self.publish(now, event),
             Output::Store(settings) => self.choices.keep(settings),
             Output::Ready => self.capture.go(),
+            Output::Invite => self.invite_by_hand(),
             Output::Log { level, message, fields } => say(level, &message, &fields),
         }
     }
@@ -296,15 +297,16 @@ impl Pump {
     }
 
     /// Says something ourselves, for as long as it is of use; where there are no recordings, not.
-    fn announce(&mut self, notice: Notice<'_>, useful: Duration) {
+    /// Whether there are.
+    fn announce(&mut self, notice: Notice<'_>, useful: Duration) -> bool {
         let session = &self.config.policy.session;
         let dirs = prompt::DIRS.map(PathBuf::from);
         let words = prompt::words(&dirs, &session.language, notice, session.output_rate);
-        if let Some(words) = words {
-            let now = (self.clock)();
-            self.notice.begin(words, now + useful);
-            self.speak(now);
-        }
+        let Some(words) = words else { return false };
+        let now = (self.clock)();
+        self.notice.begin(words, now + useful);
+        self.speak(now);
+        true
     }
 
     /// The next word of what we say ourselves, when it is its turn.

@@ -59,7 +59,7 @@ impl Scribe {
                 Hand::Pressed => "button down".to_owned(),
                 Hand::Released => "button up".to_owned(),
                 Hand::Held => "button held".to_owned(),
-                Hand::Mute { on } => format!("mute switch {}", on_off(*on)),
+                Hand::Mute { on } => format!("mute button {}", on_off(*on)),
                 Hand::Step { up: true } => "louder".to_owned(),
                 Hand::Step { up: false } => "quieter".to_owned(),
             },
@@ -112,6 +112,7 @@ impl Scribe {
                 )
             }
             Output::Ready => "ready".to_owned(),
+            Output::Invite => "invite".to_owned(),
             Output::Publish(event) => match published(event) {
                 Some(words) => words,
                 None => return Vec::new(),

@@ -122,6 +122,18 @@ impl Pump {
         Some(Invitation { urls, fingerprint, code: code.to_string(), seconds })
     }
 
+    /// Opens a pairing window for whoever held a button. The code is said, and nowhere written.
+    pub(super) fn invite_by_hand(&mut self) {
+        let Some(Invitation { code, seconds, .. }) = self.invite(Role::Admin) else {
+            return log::warn!("a button asks for pairing, but the panel is off (panel.listen)");
+        };
+        if self.announce(Notice::Code(&code), Duration::from_secs(seconds)) {
+            log::info!(seconds; "a button opened a pairing window");
+        } else {
+            log::warn!("a button asks for pairing, but there are no prompts to say the code with");
+        }
+    }
+
     fn open_window(&mut self, role: &str) -> serde_json::Value {
         let role = match role.parse() {
             Ok(role) => role,

@@ -148,6 +148,7 @@ impl MainThread {
                 | Output::Show(_)
                 | Output::Store(_)
                 | Output::Ready
+                | Output::Invite
                 | Output::Log { .. } => {}
             }
         }

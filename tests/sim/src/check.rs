@@ -152,6 +152,7 @@ impl Checks {
             | Output::SetVolume(_)
             | Output::Sound(_)
             | Output::Ready
+            | Output::Invite
             | Output::Log { .. } => {}
         }
     }

@@ -111,6 +111,7 @@ pub fn act(stage: &mut Stage, step: &str) -> Option<()> {
         "raw" => stage.raw(step.split_once(' ')?.1),
         "press" => stage.feed(Input::Hand(Hand::Pressed)),
         "release" => stage.feed(Input::Hand(Hand::Released)),
+        "hold" => stage.feed(Input::Hand(Hand::Held)),
         "mute" => stage.feed(Input::Hand(Hand::Mute { on: word(1)? == "on" })),
         "wall" => {
             let unix = words.get(1)?.parse().ok()?;
