@@ -9,6 +9,7 @@ pub mod counters;
 pub mod demo;
 pub mod desk;
 pub mod device;
+pub mod fingers;
 pub mod health;
 mod inspect;
 pub mod journal;
@@ -274,6 +275,7 @@ impl Host {
             panel,
             trust,
             control,
+            fingers: fingers::Fingers::open(&config.profile.buttons, &clock),
             choices,
             orders: ordered,
             journal: recorder,

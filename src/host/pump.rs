@@ -18,6 +18,7 @@ use crate::host::cards::Wanted;
 use crate::host::clock::{self, Steps};
 use crate::host::control::{Control, Question, Reply};
 use crate::host::desk::Order;
+use crate::host::fingers::Fingers;
 use crate::host::health::Health;
 use crate::host::inspect;
 use crate::host::journal::Journal;
@@ -79,6 +80,7 @@ pub struct Pump {
     pub(super) panel: Option<PanelLine>,
     pub(super) trust: Trust,
     pub(super) control: Option<Control>,
+    pub(super) fingers: Fingers,
     pub(super) choices: Choices,
     /// From the panel's desk.
     pub(super) orders: tokio::sync::mpsc::Receiver<Order>,
@@ -106,6 +108,7 @@ enum Woken {
     Control(Question, Reply),
     Order(Order),
     Deadline,
+    Fingers,
     Second,
     Signal,
 }
@@ -122,10 +125,11 @@ impl Pump {
         self.tell_time();
         while self.ended.is_none() {
             let woken = {
-                let (panel, control, orders, deadline) = (
+                let (panel, control, orders, fingers, deadline) = (
                     &mut self.panel,
                     &mut self.control,
                     &mut self.orders,
+                    &mut self.fingers,
                     self.conversation.deadline(),
                 );
                 let now = (self.clock)();
@@ -134,6 +138,7 @@ impl Pump {
                     _ = self.door.rung() => Woken::Door,
                     event = self.socket.next() => Woken::Socket(event),
                     () = wait_until(now, deadline.map(|d| d.0)) => Woken::Deadline,
+                    () = fingers.stir(now) => Woken::Fingers,
                     request = next_request(panel) => Woken::Panel(request),
                     (question, reply) = next_question(control) => Woken::Control(question, reply),
                     // Without a panel nobody orders anything.
@@ -156,12 +161,21 @@ impl Pump {
                 Woken::Control(question, reply) => self.answer(question, reply).await,
                 Woken::Order(order) => self.order(order),
                 Woken::Deadline => self.handle(Input::Tick),
+                Woken::Fingers => self.fingers(),
                 Woken::Second => self.second(),
                 Woken::Signal => self.ended = Some(Ok(())),
             }
             self.ease();
         }
         self.close().await
+    }
+
+    /// What fingers did until now.
+    fn fingers(&mut self) {
+        let now = (self.clock)();
+        while let Some(hand) = self.fingers.poll(now, self.choices.settings().muted) {
+            self.handle(Input::Hand(hand));
+        }
     }
 
     /// Lets the conversation take in what happened and does what it asks.
@@ -410,7 +424,7 @@ fn say(level: Severity, message: &str, fields: &[(&'static str, String)]) {
     );
 }
 
-async fn wait_until(now: Moment, deadline: Option<Moment>) {
+pub(super) async fn wait_until(now: Moment, deadline: Option<Moment>) {
     match deadline {
         Some(at) => tokio::time::sleep(at.since(now)).await,
         None => std::future::pending().await,
