@@ -109,7 +109,7 @@ impl Trust {
         self.0.set_aside.as_deref()
     }
 
-    /// Opens a pairing window for somebody at the device (command or button) and says the code.
+    /// Opens a pairing window for somebody at the device (by a command) and says the code.
     pub fn open_window(&self, role: Role, now: Moment) -> Code {
         let number = code();
         match self.ledger().open_window(Opener::Local, role, number, now) {
@@ -117,6 +117,11 @@ impl Trust {
             // Never for a local opener; a code that is not good for anything is a safe answer.
             Err(_) => Code { number, role, until: now },
         }
+    }
+
+    /// A button was held: opens a pairing window for an admin and says the code. Never has to wait.
+    pub fn held(&self, now: Moment) -> Code {
+        self.ledger().held(code(), now)
     }
 
     /// Opens a pairing window for an admin at a panel and says the code, or how long to wait.

@@ -275,9 +275,13 @@ impl Ledger {
         if opener == Opener::Panel && now < self.pause {
             return Err(self.pause.since(now));
         }
+        Ok(self.begin(opener, role, number, now))
+    }
+
+    fn begin(&mut self, opener: Opener, role: Role, number: u32, now: Moment) -> Code {
         let code = Code { number, role, until: now + WINDOW };
         self.window = Some(Window { code, opener, tries: 0 });
-        Ok(code)
+        code
     }
 
     /// Uses up a try, and the window when the code is right.

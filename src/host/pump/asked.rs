@@ -124,11 +124,13 @@ impl Pump {
 
     /// Opens a pairing window for whoever held a button. The code is said, and nowhere written.
     pub(super) fn invite_by_hand(&mut self) {
-        let Some(Invitation { code, seconds, .. }) = self.invite(Role::Admin) else {
+        if self.panel.is_none() {
             return log::warn!("a button asks for pairing, but the panel is off (panel.listen)");
-        };
-        if self.announce(Notice::Code(&code), Duration::from_secs(seconds)) {
-            log::info!(seconds; "a button opened a pairing window");
+        }
+        let now = (self.clock)();
+        let code = self.trust.held(now);
+        if self.announce(Notice::Code(&code.to_string()), code.until.since(now)) {
+            log::info!("a button opened a pairing window");
         } else {
             log::warn!("a button asks for pairing, but there are no prompts to say the code with");
         }

@@ -1,7 +1,8 @@
 //! Paired clients as their owner changes them, and the proof that the owner is at the device.
 
 use super::{
-    Denied, Ledger, OVERLAP, Opener, PRESENCE, ROTATE_S, Role, Session, TokenHash, Window, plain,
+    Code, Denied, Ledger, OVERLAP, Opener, PRESENCE, ROTATE_S, Role, Session, TokenHash, Window,
+    plain,
 };
 use crate::base::unit::Moment;
 use std::time::Duration;
@@ -58,6 +59,17 @@ impl Ledger {
         self.claim(text, now)?;
         self.attest(client, now);
         Ok(PRESENCE)
+    }
+
+    /// A button of the device was held: opens a window for an admin. Where one admin is paired, whose
+    /// finger it was is known, and that admin counts as present at once; of several only the code
+    /// can tell.
+    pub fn held(&mut self, number: u32, now: Moment) -> Code {
+        let admins = self.sessions.iter().filter(|s| s.role == Role::Admin);
+        if let [only] = admins.map(|s| s.token).collect::<Vec<_>>()[..] {
+            self.attest(&only, now);
+        }
+        self.begin(Opener::Local, Role::Admin, number, now)
     }
 
     /// The owner of this client is at the device.
@@ -160,6 +172,36 @@ mod tests {
         assert_eq!(ledger.stepped(&hash(1), at(300)), Some(Duration::from_secs(1)));
         assert_eq!(ledger.stepped(&hash(1), at(301)), None);
         assert_eq!(ledger.stepped(&hash(2), at(2)), None, "nobody else");
+    }
+
+    #[test]
+    fn a_held_button_speaks_for_the_only_admin() {
+        let mut ledger = Ledger::default();
+        ledger.add(hash(1), "owner", Role::Admin, at(0), 0);
+        ledger.add(hash(2), "guest", Role::Controller, at(0), 0);
+        let code = ledger.held(7, at(10));
+        assert_eq!((code.role, code.until), (Role::Admin, at(130)));
+        assert_eq!(ledger.stepped(&hash(1), at(10)), Some(PRESENCE));
+        assert_eq!(ledger.stepped(&hash(2), at(10)), None);
+        assert_eq!(ledger.stepped(&hash(1), at(310)), None, "not for ever");
+        // Of two, the button cannot tell; the code can.
+        ledger.set_role(&hash(2).id(), Role::Admin).unwrap();
+        ledger.held(8, at(400));
+        assert_eq!(ledger.stepped(&hash(1), at(400)), None);
+        assert_eq!(ledger.step_up(&hash(2), "000008", at(401)), Ok(PRESENCE));
+    }
+
+    #[test]
+    fn a_held_button_ignores_the_pause_after_wrong_codes() {
+        let mut ledger = Ledger::default();
+        for _ in 0..3 {
+            ledger.held(7, at(0));
+            (0..crate::panel::trust::TRIES)
+                .for_each(|_| assert!(ledger.claim("000001", at(0)).is_err()));
+        }
+        assert!(ledger.open_window(Opener::Panel, Role::Viewer, 7, at(0)).is_err(), "it is on");
+        ledger.held(7, at(0));
+        assert_eq!(ledger.claim("000007", at(0)), Ok(Role::Admin));
     }
 
     #[test]
