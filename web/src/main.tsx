@@ -10,8 +10,10 @@ import './style/settings.css';
 import './style/sound.css';
 import { render } from 'preact';
 import { App } from './app';
+import { arrive } from './link/session';
 import { connect } from './link/socket';
 import './parts/tab';
 
 render(<App />, document.getElementById('app')!);
+arrive();
 void connect();

@@ -25,7 +25,7 @@ export function launch() {
 }
 
 /** A browser of its own; `open` gives a page that notes errors and requests to elsewhere. */
-export async function visitor(browser, speaker, options = {}) {
+export async function visitor(browser, speaker, { ours = [], ...options } = {}) {
   const context = await browser.newContext({ locale: 'en-US', viewport: DESKTOP, ...options });
   context.setDefaultTimeout(SOON);
   const troubles = [];
@@ -37,8 +37,8 @@ export async function visitor(browser, speaker, options = {}) {
       if (message.type() === 'error') troubles.push(message.text());
     });
     page.on('request', (request) => {
-      const ours = [speaker.url, 'data:'].some((start) => request.url().startsWith(start));
-      if (!ours) troubles.push(`request to ${request.url()}`);
+      const known = [speaker.url, 'data:', ...ours].some((start) => request.url().startsWith(start));
+      if (!known) troubles.push(`request to ${request.url()}`);
     });
     page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => frames.push(payload)));
     await page.goto(speaker.url + path);

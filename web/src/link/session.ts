@@ -4,6 +4,8 @@
 import type { Session } from './events';
 
 const MARK = 'grok-speaker.paired';
+/** The mark on its way to the encrypted page, which cannot read it: that is another origin. */
+const MARKED = '?paired';
 /** A speaker in the same house answers sooner, or not at all. */
 const ANSWER_MS = 4000;
 
@@ -55,6 +57,19 @@ export interface Tls {
 export async function howToTrust(): Promise<Tls | null> {
   const response = await request('/api/trust', {});
   return response.ok ? ((await response.json()) as { tls: Tls | null }).tls : null;
+}
+
+/** This very screen, encrypted. The speaker knows the browser there by the cookie it has from here. */
+export function encrypted(tls: Tls): string {
+  const port = tls.port === 443 ? '' : `:${tls.port}`;
+  return `https://${location.hostname}${port}/${isMarked() ? MARKED : ''}${location.hash}`;
+}
+
+/** Takes over the mark of the page this browser comes from. */
+export function arrive(): void {
+  if (location.search !== MARKED) return;
+  mark(true);
+  history.replaceState(null, '', `/${location.hash}`);
 }
 
 export interface Denied {

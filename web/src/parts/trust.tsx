@@ -1,18 +1,39 @@
 import { useEffect, useState } from 'preact/hooks';
-import { type Tls, howToTrust } from '../link/session';
+import { type Tls, encrypted, howToTrust } from '../link/session';
 import { t } from '../words';
 
-/** How this browser can have an encrypted connection; nothing where the speaker offers none. */
-export function Trust() {
+/** What the speaker says of its encrypted connection; null where it offers none. */
+function useTls(): Tls | null {
   const [tls, setTls] = useState<Tls | null>(null);
   useEffect(() => {
     howToTrust().then(setTls, () => setTls(null));
   }, []);
+  return tls;
+}
+
+/** The way to the encrypted page. Whether the browser trusts it shows only when it is opened: to try
+    from here would put an error into the console of each browser that does not. */
+function ToEncrypted({ tls }: { tls: Tls }) {
+  if (location.protocol === 'https:') return null;
+  return <a href={encrypted(tls)}>{t().trust.open}</a>;
+}
+
+/** A page that is not encrypted says so, and where the other is. */
+export function Plain() {
+  const tls = useTls();
+  if (location.protocol === 'https:') return null;
+  return (
+    <p class="small">
+      {t().pair.insecure} {tls && <ToEncrypted tls={tls} />}
+    </p>
+  );
+}
+
+/** How this browser can have an encrypted connection; nothing where the speaker offers none. */
+export function Trust() {
+  const tls = useTls();
   if (!tls) return null;
   const words = t().trust;
-  const secure = location.protocol === 'https:';
-  const port = tls.port === 443 ? '' : `:${tls.port}`;
-  const address = `https://${location.hostname}${port}/`;
   return (
     <>
       <h3>{words.title}</h3>
@@ -33,7 +54,7 @@ export function Trust() {
         <a href="/ca.crt" download="grok-speaker.crt">
           {words.download}
         </a>
-        {!secure && <a href={address}>{words.open}</a>}
+        <ToEncrypted tls={tls} />
       </p>
     </>
   );

@@ -6,6 +6,7 @@ import { deviceName, pair } from '../link/session';
 import { connect } from '../link/socket';
 import { Wave } from '../parts/icons';
 import { Language } from '../parts/language';
+import { Plain } from '../parts/trust';
 import { session } from '../store';
 import { t } from '../words';
 
@@ -101,7 +102,7 @@ export function Pair() {
         <button class="primary" disabled={busy.value}>
           {busy.value ? t().pair.busy : t().pair.go}
         </button>
-        {location.protocol === 'http:' && <p class="small">{t().pair.insecure}</p>}
+        <Plain />
       </form>
       <Language />
     </main>
