@@ -28,8 +28,9 @@ export function Spark(props: {
     let gone = false;
     import('./chart').then(
       ({ curve }) => {
-        if (gone) return;
-        drawn.current = curve(box.current!, { low, high, span: SPAN_S });
+        // The screen may have been left before the library came.
+        if (gone || !box.current) return;
+        drawn.current = curve(box.current, { low, high, span: SPAN_S });
         newest.current();
       },
       () => undefined,

@@ -33,7 +33,7 @@ export const de: Words = {
 
   pair: {
     title: 'Mit dem Lautsprecher koppeln',
-    how: 'Diesen Befehl auf dem Lautsprecher ausführen. Er zeigt einen sechsstelligen Code, der zwei Minuten gilt.',
+    how: 'Diesen Befehl auf dem Lautsprecher ausführen. Er zeigt einen sechsstelligen Code, der zwei Minuten gilt. Ein Lautsprecher mit Sprechtaste sagt einen an, wenn sie drei Sekunden gehalten wird.',
     code: 'Code',
     device: 'Name dieses Geräts',
     go: 'Koppeln',

@@ -35,7 +35,7 @@ export const en = {
 
   pair: {
     title: 'Pair with your speaker',
-    how: 'Run this on the speaker. It prints a code of six digits that is good for two minutes.',
+    how: 'Run this on the speaker. It prints a code of six digits that is good for two minutes. A speaker with a talk button says one when the button is held for three seconds.',
     code: 'Code',
     device: 'Name of this device',
     go: 'Pair',

@@ -33,7 +33,7 @@ export const es: Words = {
 
   pair: {
     title: 'Vincula tu altavoz',
-    how: 'Ejecuta esto en el altavoz. Muestra un código de seis cifras que vale dos minutos.',
+    how: 'Ejecuta esto en el altavoz. Muestra un código de seis cifras que vale dos minutos. Un altavoz con botón de hablar dice uno si se mantiene pulsado tres segundos.',
     code: 'Código',
     device: 'Nombre de este dispositivo',
     go: 'Vincular',
