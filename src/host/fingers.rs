@@ -115,6 +115,7 @@ mod tests {
         assert!(lines(&Buttons::default(), &clock).1.is_empty());
     }
 
+    /// The only test that opens the host: the log can be installed once in a process.
     #[test]
     fn buttons_reach_the_running_speaker_and_a_hold_opens_a_pairing_window() {
         let state = std::env::temp_dir().join(format!("fingers-{}", std::process::id()));
