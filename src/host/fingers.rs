@@ -75,7 +75,11 @@ mod tests {
     use std::ops::ControlFlow;
     use std::rc::Rc;
     use std::task::{Context, Poll, ready};
+    use std::time::Duration;
     use tokio::sync::mpsc;
+
+    /// The hold takes three seconds; a machine may be busy.
+    const LIMIT: Duration = Duration::from_secs(20);
 
     /// Contacts in place of a chip's lines.
     #[derive(Debug)]
@@ -142,7 +146,8 @@ mod tests {
         ]);
         let muted = Rc::new(RefCell::new(Vec::new()));
         let seen = Rc::clone(&muted);
-        let onlooker = Box::new(move |_: Moment, event: &Event| match event {
+        let begun = (host.pump.clock)();
+        let onlooker = Box::new(move |now: Moment, event: &Event| match event {
             Event::State(state) => {
                 seen.borrow_mut().push(state.muted);
                 ControlFlow::Continue(())
@@ -150,6 +155,10 @@ mod tests {
             Event::Turn(turn) => {
                 assert_eq!(turn.reason, "nothing_heard");
                 ControlFlow::Break(Ok(()))
+            }
+            // Meters come as long as it runs.
+            Event::Tick(_) if now.since(begun) > LIMIT => {
+                ControlFlow::Break(Err(anyhow::anyhow!("nothing came of the hold")))
             }
             Event::Transcript(_)
             | Event::Notice(_)
