@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { before, after, test } from 'node:test';
-import { LIMIT, PHONE, axe, launch, pair, shot, visitor } from './browser.mjs';
+import { LIMIT, each, launch, look, pair, visitor } from './browser.mjs';
 import { Speaker, freePort, sleep } from './speaker.mjs';
 
 let browser;
@@ -23,12 +23,11 @@ after(async () => {
 const way = (page) => page.getByRole('link', { name: 'Open the encrypted page' });
 
 test('nothing is tried behind the back of a browser that does not trust the speaker', LIMIT, async () => {
-  const { open, clean } = await visitor(browser, speaker, { viewport: PHONE });
+  const { open, clean } = await visitor(browser, speaker);
   const page = await open();
   await way(page).waitFor();
   assert.equal(await way(page).getAttribute('href'), encrypted);
-  await axe(page, 'pairing with a way to the encrypted page');
-  await shot(page, 'pair-plain');
+  await each(page, 'pair-plain', (name) => look(page, name));
   await pair(page, speaker);
   await page.goto(`${speaker.url}#/about`);
   await way(page).waitFor();
