@@ -1,211 +1,30 @@
 //! A speaker in a process of its own that holds a conversation of two turns while everything that
 //! floods is done to its panel at once. It must talk on, stay small, and keep its key.
 
+#[path = "siege/attack.rs"]
+mod attack;
+#[path = "siege/guest.rs"]
+mod guest;
+
 use crate::daemon::{Folder, Pair, speech};
 use crate::sheet::pause;
-use serde_json::{Value, json};
+use attack::{chatter, crowd, oversize, strangers};
+use guest::{Guest, is_quiet, request};
+use serde_json::Value;
 use std::fs::Permissions;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client};
+use tokio_tungstenite::tungstenite::Message;
 
 const KEY: &str = "xai-TESTSECRET-0123456789abcdef";
-
-/// A paired panel.
-#[derive(Clone)]
-struct Guest {
-    address: SocketAddr,
-    cookie: String,
-    csrf: String,
-}
-
-impl Guest {
-    fn pair(address: SocketAddr, code: &str) -> Self {
-        let body = json!({"code": code, "name": "siege"}).to_string();
-        let text = request(address, "POST /api/pair", "", &body);
-        let line = text.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
-        let cookie = line.split(';').next().unwrap().to_owned();
-        let answer: Value = serde_json::from_str(text.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-        Self { address, cookie, csrf: answer["csrf"].as_str().unwrap().to_owned() }
-    }
-
-    /// A WebSocket that has joined. In the crowd a connection may have to make room before it has
-    /// said who it is; then it tries again.
-    fn join(&self) -> WebSocket<TcpStream> {
-        for _ in 0..200 {
-            if let Some(ws) = self.try_join() {
-                return ws;
-            }
-            pause(Duration::from_millis(20));
-        }
-        panic!("a paired panel is kept out");
-    }
-
-    fn try_join(&self) -> Option<WebSocket<TcpStream>> {
-        let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", self.address);
-        let mut request = url.into_client_request().unwrap();
-        request.headers_mut().insert("cookie", self.cookie.parse().unwrap());
-        let tcp = TcpStream::connect(self.address).ok()?;
-        // One that is flooded does not read; then it is cut, and that is what is wanted.
-        tcp.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
-        let (mut ws, _) = client(request, tcp).ok()?;
-        ws.get_ref().set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-        let hello = format!("40{}", json!({"csrf": self.csrf}));
-        ws.send(Message::text(hello)).ok()?;
-        // Whoever speaks before the answer is put out.
-        for _ in 0..20 {
-            match ws.read() {
-                Ok(message) if message.to_text().is_ok_and(|text| text.starts_with("40")) => {
-                    return Some(ws);
-                }
-                Ok(message) if message.to_text().is_ok_and(|text| text == "2") => {
-                    ws.send(Message::text("3")).ok()?;
-                }
-                Ok(_) => {}
-                Err(e) if is_quiet(&e) => {}
-                Err(_) => return None,
-            }
-        }
-        None
-    }
-}
 
 #[expect(clippy::disallowed_methods, reason = "the test is the host here")]
 fn spawn<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     std::thread::spawn(body)
-}
-
-/// One request on a connection of its own: the whole answer.
-fn request(address: SocketAddr, head: &str, lines: &str, body: &str) -> String {
-    let mut tcp = TcpStream::connect(address).unwrap();
-    let length = body.len();
-    let text = format!(
-        "{head} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{lines}\r\n{body}"
-    );
-    tcp.write_all(text.as_bytes()).unwrap();
-    let mut answer = String::new();
-    tcp.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-/// Nothing came for a while.
-fn is_quiet(error: &Error) -> bool {
-    matches!(error, Error::Io(e) if e.kind() == ErrorKind::WouldBlock)
-}
-
-/// A frame as a client sends it, its bytes masked with zeros; `length` may promise more than there is.
-fn frame(first: u8, length: usize, bytes: &[u8]) -> Vec<u8> {
-    let mut frame = vec![first];
-    match length {
-        0..126 => frame.push(0x80 | u8::try_from(length).unwrap()),
-        126..0x1_0000 => {
-            frame.push(0xfe);
-            frame.extend(u16::try_from(length).unwrap().to_be_bytes());
-        }
-        _ => {
-            frame.push(0xff);
-            frame.extend((length as u64).to_be_bytes());
-        }
-    }
-    frame.extend([0; 4]);
-    frame.extend(bytes);
-    frame
-}
-
-/// A19: each of these ends its own socket; what is written after that fails, as it should.
-fn oversize(guest: &Guest) {
-    let write = |pieces: &mut dyn Iterator<Item = Vec<u8>>| {
-        let mut ws = guest.join();
-        for piece in pieces {
-            if ws.get_mut().write_all(&piece).is_err() {
-                break;
-            }
-        }
-        // Until it is closed, or has taken all without a word.
-        for _ in 0..20 {
-            if ws.read().is_err_and(|e| !is_quiet(&e)) {
-                break;
-            }
-        }
-    };
-    let text = |text: String| frame(0x81, text.len(), text.as_bytes());
-    write(&mut std::iter::once(frame(0x81, 16 << 20, &vec![b'x'; 15 << 20])));
-    let part = frame(0x00, 60_000, &[b'x'; 60_000]);
-    write(&mut std::iter::once(frame(0x01, 0, b"")).chain(std::iter::repeat_n(part, 1100)));
-    let empty = frame(0x00, 0, b"").repeat(1000);
-    write(&mut std::iter::once(frame(0x01, 0, b"")).chain(std::iter::repeat_n(empty, 1000)));
-    write(&mut std::iter::once(text("45100000-[\"grok-voice:text\",{}]".to_owned())));
-    let deep = format!("42[\"grok-voice:text\",{}{}]", "[".repeat(30_000), "]".repeat(30_000));
-    write(&mut std::iter::once(text(deep)));
-    write(&mut std::iter::once(text(format!(
-        "42{}[\"grok-voice:inspect\",{{}}]",
-        "9".repeat(60_000)
-    ))));
-    write(&mut std::iter::once(frame(0x81, 4, &[b'4', b'2', 0xff, 0xfe])));
-    let placeholder = "451-[\"grok-voice:text\",{\"_placeholder\":true,\"num\":9}".to_owned();
-    write(&mut [text(placeholder), frame(0x82, 1, &[0])].into_iter());
-}
-
-/// A17: 2000 connections, sixteen from each address; as many as are let live stay open.
-fn crowd(address: SocketAddr, over: &AtomicBool) {
-    let mut held = Vec::new();
-    for n in 0..2000u32 {
-        let socket =
-            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        let last = u8::try_from(1 + n / 16).unwrap();
-        socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 3, last), 0)).into()).unwrap();
-        if socket.connect(&address.into()).is_ok() {
-            held.push(socket);
-        }
-    }
-    while !over.load(Ordering::Relaxed) {
-        pause(Duration::from_millis(50));
-    }
-}
-
-/// A18: handshakes without a cookie, ten in one piece.
-fn strangers(address: SocketAddr) {
-    let one =
-        format!("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    let mut refused = 0;
-    while refused < 5000 {
-        // It is one of those that make room, so it may have to begin anew.
-        let Ok(mut tcp) = TcpStream::connect(address) else { continue };
-        let mut bytes = [0; 1 << 14];
-        'connection: for _ in 0..200 {
-            if tcp.write_all(one.repeat(10).as_bytes()).is_err() {
-                break;
-            }
-            let mut text = String::new();
-            while text.matches("HTTP/1.1 401").count() < 10 {
-                match tcp.read(&mut bytes) {
-                    Ok(count) if count > 0 => text += &String::from_utf8_lossy(&bytes[..count]),
-                    Ok(_) | Err(_) => break 'connection,
-                }
-            }
-            assert!(!text.contains("sid"), "{text}");
-            refused += 10;
-        }
-    }
-}
-
-/// A20: events as fast as they go, again and again.
-fn chatter(guest: &Guest, over: &AtomicBool) {
-    while !over.load(Ordering::Relaxed) {
-        let mut ws = guest.join();
-        for _ in 0..10_000 {
-            let event = "421[\"grok-voice:inspect\",{\"on\":false}]";
-            if ws.get_mut().write_all(&frame(0x81, event.len(), event.as_bytes())).is_err() {
-                break;
-            }
-        }
-    }
 }
 
 /// Everything a panel with all rights is told.

@@ -1,0 +1,98 @@
+//! The attacks: each is a thread of its own.
+
+use super::guest::{Guest, frame, is_quiet};
+use crate::sheet::pause;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// A19: each of these ends its own socket; what is written after that fails, as it should.
+pub(super) fn oversize(guest: &Guest) {
+    let write = |pieces: &mut dyn Iterator<Item = Vec<u8>>| {
+        let mut ws = guest.join();
+        for piece in pieces {
+            if ws.get_mut().write_all(&piece).is_err() {
+                break;
+            }
+        }
+        // Until it is closed, or has taken all without a word.
+        for _ in 0..20 {
+            if ws.read().is_err_and(|e| !is_quiet(&e)) {
+                break;
+            }
+        }
+    };
+    let text = |text: String| frame(0x81, text.len(), text.as_bytes());
+    write(&mut std::iter::once(frame(0x81, 16 << 20, &vec![b'x'; 15 << 20])));
+    let part = frame(0x00, 60_000, &[b'x'; 60_000]);
+    write(&mut std::iter::once(frame(0x01, 0, b"")).chain(std::iter::repeat_n(part, 1100)));
+    let empty = frame(0x00, 0, b"").repeat(1000);
+    write(&mut std::iter::once(frame(0x01, 0, b"")).chain(std::iter::repeat_n(empty, 1000)));
+    write(&mut std::iter::once(text("45100000-[\"grok-voice:text\",{}]".to_owned())));
+    let deep = format!("42[\"grok-voice:text\",{}{}]", "[".repeat(30_000), "]".repeat(30_000));
+    write(&mut std::iter::once(text(deep)));
+    write(&mut std::iter::once(text(format!(
+        "42{}[\"grok-voice:inspect\",{{}}]",
+        "9".repeat(60_000)
+    ))));
+    write(&mut std::iter::once(frame(0x81, 4, &[b'4', b'2', 0xff, 0xfe])));
+    let placeholder = "451-[\"grok-voice:text\",{\"_placeholder\":true,\"num\":9}".to_owned();
+    write(&mut [text(placeholder), frame(0x82, 1, &[0])].into_iter());
+}
+
+/// A17: 2000 connections, sixteen from each address; as many as are let live stay open.
+pub(super) fn crowd(address: SocketAddr, over: &AtomicBool) {
+    let mut held = Vec::new();
+    for n in 0..2000u32 {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let last = u8::try_from(1 + n / 16).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 3, last), 0)).into()).unwrap();
+        if socket.connect(&address.into()).is_ok() {
+            held.push(socket);
+        }
+    }
+    while !over.load(Ordering::Relaxed) {
+        pause(Duration::from_millis(50));
+    }
+}
+
+/// A18: handshakes without a cookie, ten in one piece.
+pub(super) fn strangers(address: SocketAddr) {
+    let one =
+        format!("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let mut refused = 0;
+    while refused < 5000 {
+        // It is one of those that make room, so it may have to begin anew.
+        let Ok(mut tcp) = TcpStream::connect(address) else { continue };
+        let mut bytes = [0; 1 << 14];
+        'connection: for _ in 0..200 {
+            if tcp.write_all(one.repeat(10).as_bytes()).is_err() {
+                break;
+            }
+            let mut text = String::new();
+            while text.matches("HTTP/1.1 401").count() < 10 {
+                match tcp.read(&mut bytes) {
+                    Ok(count) if count > 0 => text += &String::from_utf8_lossy(&bytes[..count]),
+                    Ok(_) | Err(_) => break 'connection,
+                }
+            }
+            assert!(!text.contains("sid"), "{text}");
+            refused += 10;
+        }
+    }
+}
+
+/// A20: events as fast as they go, again and again.
+pub(super) fn chatter(guest: &Guest, over: &AtomicBool) {
+    while !over.load(Ordering::Relaxed) {
+        let mut ws = guest.join();
+        for _ in 0..10_000 {
+            let event = "421[\"grok-voice:inspect\",{\"on\":false}]";
+            if ws.get_mut().write_all(&frame(0x81, event.len(), event.as_bytes())).is_err() {
+                break;
+            }
+        }
+    }
+}
