@@ -160,22 +160,24 @@ impl Pair {
     }
 
     /// Ends the speaker and compares what it played with what the service sent: so many replies,
-    /// each whole, and nothing else.
-    pub(crate) fn said(self, count: usize) {
+    /// each whole, and nothing else. Gives what it played, and each reply with its place in it.
+    pub(crate) fn said(self, count: usize) -> (Wav, Vec<(f64, Wav)>) {
         let log = self.log();
         assert_eq!(self.speaker.terminate(), Some(0));
         let wav = Wav::read(&self.folder.join("speaker.wav"));
-        let replies = log.replies();
-        assert_eq!(replies.len(), count);
+        let mut said = Vec::new();
         let mut from = 0.0;
-        for reply in &replies {
-            let (at, likeness) = wav.find(reply, from);
+        for reply in log.replies() {
+            let (at, likeness) = wav.find_next(&reply, from);
             assert!(likeness > 0.9, "a reply is found with a correlation of {likeness:.3} only");
             from = at + reply.seconds();
+            said.push((at, reply));
         }
-        let rest = wav.without(&replies);
+        assert_eq!(said.len(), count);
+        let rest = wav.without(&said);
         assert!(rest < 1e-4, "power {rest} of something the service did not say");
         assert_eq!(log.violations(), Vec::<String>::new());
+        (wav, said)
     }
 
     /// What a command says once the daemon answers it.

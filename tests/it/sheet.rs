@@ -8,6 +8,10 @@ use std::time::Duration;
 const RATE: f64 = 8_000.0;
 /// How much coarser the first search is.
 const COARSE: usize = 4;
+/// Louder than rounding, far below speech.
+const SILENCE: f32 = 1e-3;
+/// How far from where it is first heard a reply may begin, in seconds: it begins with a breath.
+const LEAD: f64 = 0.5;
 
 /// Lets real time pass; the tests of the whole daemon have no other kind.
 #[expect(clippy::disallowed_methods, reason = "another process lives in real time")]
@@ -45,6 +49,13 @@ impl Wav {
         self.0.iter().rposition(|s| s.abs() > bar).map(|i| i as f64 / RATE)
     }
 
+    /// The first second from `from` on at which it is louder than `bar`.
+    pub(crate) fn first_above(&self, bar: f32, from: f64) -> Option<f64> {
+        let start = ((from * RATE) as usize).min(self.0.len());
+        let found = self.0[start..].iter().position(|s| s.abs() > bar)?;
+        Some((start + found) as f64 / RATE)
+    }
+
     pub(crate) fn power(&self) -> f64 {
         self.0.iter().map(|s| f64::from(s * s)).sum::<f64>() / self.0.len().max(1) as f64
     }
@@ -69,6 +80,15 @@ impl Wav {
         (at as f64 / RATE, likeness)
     }
 
+    /// Where `part` is found around the next sound from second `from` on: the search of a whole
+    /// recording takes ten times as long.
+    pub(crate) fn find_next(&self, part: &Self, from: f64) -> (f64, f64) {
+        let sound = self.first_above(SILENCE, from).unwrap_or(from);
+        let start = (sound - LEAD).max(from);
+        let (at, likeness) = self.part(start, sound + LEAD + part.seconds()).find(part, 0.0);
+        (start + at, likeness)
+    }
+
     fn coarse(&self) -> Self {
         Self(decimate(&self.0, RATE * COARSE as f64))
     }
@@ -84,18 +104,15 @@ impl Wav {
         xy / (xx * yy).sqrt()
     }
 
-    /// Mean power outside all of `parts`, which stand in order.
-    pub(crate) fn without(&self, parts: &[Self]) -> f64 {
-        let mut rest = self.0.clone();
-        let mut from = 0.0;
-        for part in parts {
-            let (at, _) = self.find(part, from);
-            let start = (at * RATE) as usize;
-            let end = rest.len().min(start + part.0.len());
-            rest[start..end].fill(0.0);
-            from = at + part.seconds();
+    /// Mean power outside all of `parts`, each with the second where it begins.
+    pub(crate) fn without(&self, parts: &[(f64, Self)]) -> f64 {
+        let mut rest = self.clone();
+        for (at, part) in parts {
+            let start = ((at * RATE) as usize).min(rest.0.len());
+            let end = rest.0.len().min(start + part.0.len());
+            rest.0[start..end].fill(0.0);
         }
-        rest.iter().map(|s| f64::from(s * s)).sum::<f64>() / rest.len().max(1) as f64
+        rest.power()
     }
 }
 
