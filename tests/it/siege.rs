@@ -5,10 +5,12 @@
 mod attack;
 #[path = "siege/guest.rs"]
 mod guest;
+#[path = "siege/watch.rs"]
+mod watch;
 
 use crate::daemon::{Folder, Pair, speech};
 use crate::sheet::pause;
-use attack::{chatter, crowd, oversize, strangers};
+use attack::{Field, chatter, crowd, each_oversize, oversize, strangers};
 use guest::{Guest, is_quiet, request};
 use serde_json::Value;
 use std::fs::Permissions;
@@ -19,6 +21,17 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
+use watch::Watch;
+
+/// What goes on at once while the speaker speaks.
+const ATTACKS: [fn(&Field); 4] = [crowd, strangers, oversize, chatter];
+
+/// Bytes the speaker may grow by what is too large (A19).
+const OVERSIZE: usize = 5 << 20;
+/// And by everything at once: what the list allows a crowd alone (A17).
+const TOGETHER: usize = 20 << 20;
+/// Longer than anything takes that is not attacked.
+const SOON: Duration = Duration::from_secs(10);
 
 const KEY: &str = "xai-TESTSECRET-0123456789abcdef";
 
@@ -52,13 +65,6 @@ fn listen(guest: &Guest, over: Arc<AtomicBool>, heard: Arc<Mutex<Vec<u8>>>) -> J
     })
 }
 
-/// Resident memory in bytes.
-fn memory(id: u32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
-}
-
 /// A17-A21, A27, A40.
 #[test]
 fn it_talks_on_under_siege_and_keeps_its_key() {
@@ -78,42 +84,34 @@ fn it_talks_on_under_siege_and_keeps_its_key() {
     let guest = Guest::pair(address, pair.ask(&["pair", "--role", "controller"]).trim());
     let (over, heard) = (Arc::new(AtomicBool::new(false)), Arc::default());
     let listener = listen(&owner, Arc::clone(&over), Arc::clone(&heard));
+    pair.wait("the session", SOON, |log| !log.times("out", "session.updated").is_empty());
+    let watch = Watch::start(pair.speaker.id());
+    pause(Duration::from_millis(300));
+
+    let oversize = watch.looks();
+    each_oversize(&guest);
+    let siege = watch.looks();
     // It joined, wants everything and never reads.
     let mut frozen = owner.join();
     frozen.send(Message::text("42[\"grok-voice:listen\",{\"on\":true}]")).unwrap();
-    pair.wait("the first reply", Duration::from_secs(30), |log| log.done() == 1);
-
-    let before = memory(pair.speaker.id());
-    let attackers = [
-        {
-            let over = Arc::clone(&over);
-            spawn(move || crowd(address, &over))
-        },
-        spawn(move || strangers(address)),
-        {
-            let guest = guest.clone();
-            spawn(move || oversize(&guest))
-        },
-        {
-            let over = Arc::clone(&over);
-            spawn(move || chatter(&guest, &over))
-        },
-    ];
-    let mut most = before;
-    while !(attackers[1].is_finished() && attackers[2].is_finished()) {
-        most = most.max(memory(pair.speaker.id()));
-        pause(Duration::from_millis(20));
-    }
+    let field = || Field { address, guest: guest.clone(), over: over.clone() };
+    let begin = |attack: &fn(&Field)| {
+        let (attack, field) = (*attack, field());
+        spawn(move || attack(&field))
+    };
+    let attackers: Vec<_> = ATTACKS.iter().map(begin).collect();
     let log = pair.wait("two replies", Duration::from_secs(40), |log| log.done() == 2);
     pause(log.last_reply_length() + Duration::from_millis(700));
     over.store(true, Ordering::Relaxed);
     for attacker in attackers {
         attacker.join().unwrap();
     }
+    pause(Duration::from_millis(300));
     assert!(listener.join().unwrap() > 10_000, "the owner heard no reply");
-    let grown = most - before;
-    // What the list allows the crowd alone; all at once took 4 to 11 MB.
-    assert!(grown < 20 << 20, "{} MB more", grown >> 20);
+    let seen = watch.end();
+    let (alone, together) = (seen.grown(oversize, siege), seen.grown(oversize, seen.looks()));
+    assert!(alone < OVERSIZE, "{} kB more for what is too large", alone >> 10);
+    assert!(together < TOGETHER, "{} kB more for all at once", together >> 10);
 
     let id = pair.speaker.id();
     let metrics = request(address, "GET /metrics", "", "");

@@ -1,14 +1,37 @@
-//! The attacks: each is a thread of its own.
+//! The attacks: each is a thread of its own, and goes on until the siege is over.
 
 use super::guest::{Guest, frame, is_quiet};
 use crate::sheet::pause;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// What an attacker knows.
+#[derive(Clone)]
+pub(super) struct Field {
+    pub(super) address: SocketAddr,
+    /// A paired controller.
+    pub(super) guest: Guest,
+    pub(super) over: Arc<AtomicBool>,
+}
+
+impl Field {
+    fn goes_on(&self) -> bool {
+        !self.over.load(Ordering::Relaxed)
+    }
+}
+
+/// A19, again and again.
+pub(super) fn oversize(field: &Field) {
+    while field.goes_on() {
+        each_oversize(&field.guest);
+    }
+}
+
 /// A19: each of these ends its own socket; what is written after that fails, as it should.
-pub(super) fn oversize(guest: &Guest) {
+pub(super) fn each_oversize(guest: &Guest) {
     let write = |pieces: &mut dyn Iterator<Item = Vec<u8>>| {
         let mut ws = guest.join();
         for piece in pieces {
@@ -42,31 +65,30 @@ pub(super) fn oversize(guest: &Guest) {
 }
 
 /// A17: 2000 connections, sixteen from each address; as many as are let live stay open.
-pub(super) fn crowd(address: SocketAddr, over: &AtomicBool) {
+pub(super) fn crowd(field: &Field) {
     let mut held = Vec::new();
     for n in 0..2000u32 {
         let socket =
             socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         let last = u8::try_from(1 + n / 16).unwrap();
         socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 3, last), 0)).into()).unwrap();
-        if socket.connect(&address.into()).is_ok() {
+        if socket.connect(&field.address.into()).is_ok() {
             held.push(socket);
         }
     }
-    while !over.load(Ordering::Relaxed) {
+    while field.goes_on() {
         pause(Duration::from_millis(50));
     }
 }
 
 /// A18: handshakes without a cookie, ten in one piece.
-pub(super) fn strangers(address: SocketAddr) {
-    let one =
-        format!("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    let mut refused = 0;
-    while refused < 5000 {
+pub(super) fn strangers(field: &Field) {
+    let host = field.address;
+    let one = format!("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let mut bytes = [0; 1 << 14];
+    while field.goes_on() {
         // It is one of those that make room, so it may have to begin anew.
-        let Ok(mut tcp) = TcpStream::connect(address) else { continue };
-        let mut bytes = [0; 1 << 14];
+        let Ok(mut tcp) = TcpStream::connect(field.address) else { continue };
         'connection: for _ in 0..200 {
             if tcp.write_all(one.repeat(10).as_bytes()).is_err() {
                 break;
@@ -79,15 +101,14 @@ pub(super) fn strangers(address: SocketAddr) {
                 }
             }
             assert!(!text.contains("sid"), "{text}");
-            refused += 10;
         }
     }
 }
 
 /// A20: events as fast as they go, again and again.
-pub(super) fn chatter(guest: &Guest, over: &AtomicBool) {
-    while !over.load(Ordering::Relaxed) {
-        let mut ws = guest.join();
+pub(super) fn chatter(field: &Field) {
+    while field.goes_on() {
+        let mut ws = field.guest.join();
         for _ in 0..10_000 {
             let event = "421[\"grok-voice:inspect\",{\"on\":false}]";
             if ws.get_mut().write_all(&frame(0x81, event.len(), event.as_bytes())).is_err() {
