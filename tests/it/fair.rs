@@ -58,7 +58,12 @@ fn watch(over: &AtomicBool, longest_us: &AtomicU64) {
 /// ran evenly is the verdict at once. Where the machine stands still in each try there is no verdict,
 /// and that is said.
 pub(crate) fn judged(test: impl Fn()) {
-    tried(|| {
+    judged_above(STANDSTILL, test);
+}
+
+/// The same for a test that only a standstill of `bar` or longer can disturb.
+pub(crate) fn judged_above(bar: Duration, test: impl Fn()) {
+    tried(bar, || {
         let witness = Witness::start();
         let verdict = catch_unwind(AssertUnwindSafe(&test));
         (verdict, witness.end())
@@ -66,12 +71,12 @@ pub(crate) fn judged(test: impl Fn()) {
 }
 
 #[expect(clippy::print_stderr, reason = "a try that does not count is told")]
-fn tried(mut attempt: impl FnMut() -> (std::thread::Result<()>, Duration)) {
+fn tried(bar: Duration, mut attempt: impl FnMut() -> (std::thread::Result<()>, Duration)) {
     for number in 1.. {
         let (verdict, standstill) = attempt();
         match verdict {
             Ok(()) => return,
-            Err(_) if standstill >= STANDSTILL => {
+            Err(_) if standstill >= bar => {
                 eprintln!(
                     "try {number} does not count: the machine stood still for {standstill:?}"
                 );
@@ -98,7 +103,7 @@ mod tests {
                 if count > failures { Ok(()) } else { Err(Box::new("a gap")) };
             (verdict, standstill)
         };
-        let passed = catch_unwind(AssertUnwindSafe(|| tried(attempt))).is_ok();
+        let passed = catch_unwind(AssertUnwindSafe(|| tried(STANDSTILL, attempt))).is_ok();
         (count, passed)
     }
 

@@ -170,7 +170,7 @@ impl Talk {
 }
 
 /// The sound of `reply` stands whole in `sound`, from second `at` on, without a gap.
-fn whole(sound: &Wav, reply: &Wav, at: f64, name: &str) {
+pub(crate) fn whole(sound: &Wav, reply: &Wav, at: f64, name: &str) {
     let mut from = 0.0;
     while from + PIECE <= reply.seconds() {
         let piece = reply.part(from, from + PIECE);

@@ -1,6 +1,7 @@
 //! The attacks: each is a thread of its own, and goes on until the siege is over.
 
 use super::guest::{Guest, frame, is_quiet};
+use super::watch::Blows;
 use crate::sheet::pause;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -15,6 +16,7 @@ pub(super) struct Field {
     /// A paired controller.
     pub(super) guest: Guest,
     pub(super) over: Arc<AtomicBool>,
+    pub(super) blows: Blows,
 }
 
 impl Field {
@@ -26,18 +28,19 @@ impl Field {
 /// A19, again and again.
 pub(super) fn oversize(field: &Field) {
     while field.goes_on() {
-        each_oversize(&field.guest);
+        each_oversize(&field.guest, &field.blows);
     }
 }
 
 /// A19: each of these ends its own socket; what is written after that fails, as it should.
-pub(super) fn each_oversize(guest: &Guest) {
+pub(super) fn each_oversize(guest: &Guest, blows: &Blows) {
     let write = |pieces: &mut dyn Iterator<Item = Vec<u8>>| {
         let mut ws = guest.join();
         for piece in pieces {
             if ws.get_mut().write_all(&piece).is_err() {
                 break;
             }
+            blows.strike();
         }
         // Until it is closed, or has taken all without a word.
         for _ in 0..20 {
@@ -74,6 +77,7 @@ pub(super) fn crowd(field: &Field) {
         socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 3, last), 0)).into()).unwrap();
         if socket.connect(&field.address.into()).is_ok() {
             held.push(socket);
+            field.blows.strike();
         }
     }
     while field.goes_on() {
@@ -101,6 +105,9 @@ pub(super) fn strangers(field: &Field) {
                 }
             }
             assert!(!text.contains("sid"), "{text}");
+            for _ in 0..10 {
+                field.blows.strike();
+            }
         }
     }
 }
@@ -114,6 +121,7 @@ pub(super) fn chatter(field: &Field) {
             if ws.get_mut().write_all(&frame(0x81, event.len(), event.as_bytes())).is_err() {
                 break;
             }
+            field.blows.strike();
         }
     }
 }

@@ -1,8 +1,13 @@
-//! What is seen of the speaker from outside while it is attacked, and not through its panel.
+//! What is seen of the speaker from outside while it is attacked: by the system, and on its control
+//! socket, so not through the panel.
 
 use super::spawn;
 use crate::sheet::pause;
-use std::sync::atomic::{AtomicBool, Ordering};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,19 +15,47 @@ use std::time::Duration;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How often an attack has struck.
+#[derive(Clone, Default)]
+pub(super) struct Blows(Arc<AtomicUsize>);
+
+impl Blows {
+    pub(super) fn strike(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One look.
+struct Sight {
+    /// Resident, in bytes.
+    memory: usize,
+    speaking: bool,
+    /// Of each attack so far.
+    blows: Vec<usize>,
+}
+
 pub(super) struct Watch {
     over: Arc<AtomicBool>,
-    sights: Arc<Mutex<Vec<usize>>>,
+    sights: Arc<Mutex<Vec<Sight>>>,
     thread: JoinHandle<()>,
 }
 
 impl Watch {
-    pub(super) fn start(id: u32) -> Self {
-        let (over, sights) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Vec<usize>>>::default());
+    pub(super) fn start(id: u32, control: PathBuf, blows: Vec<Blows>) -> Self {
+        let (over, sights) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Vec<Sight>>>::default());
         let (ended, seen) = (over.clone(), sights.clone());
         let thread = spawn(move || {
             while !ended.load(Ordering::Relaxed) {
-                seen.lock().unwrap().push(memory(id));
+                let sight = Sight {
+                    memory: memory(id),
+                    speaking: status(&control)["state"] == "speaking",
+                    blows: blows.iter().map(Blows::count).collect(),
+                };
+                seen.lock().unwrap().push(sight);
                 pause(LOOK);
             }
         });
@@ -42,18 +75,24 @@ impl Watch {
     }
 }
 
-/// Resident bytes at each look, in order.
-pub(super) struct Seen(Vec<usize>);
+/// All looks, in order.
+pub(super) struct Seen(Vec<Sight>);
 
 impl Seen {
     /// The bytes by which memory rose above what it was at look `from`, before look `to`.
     pub(super) fn grown(&self, from: usize, to: usize) -> usize {
-        let most = self.0[from..to].iter().max().unwrap();
-        most - self.0[from]
+        let most = self.0[from..to].iter().map(|sight| sight.memory).max().unwrap();
+        most - self.0[from].memory
     }
 
     pub(super) fn looks(&self) -> usize {
         self.0.len()
+    }
+
+    /// How often an attack struck while the speaker spoke.
+    pub(super) fn blows_in_speech(&self, attack: usize) -> usize {
+        let spoken = self.0.windows(2).filter(|pair| pair[0].speaking && pair[1].speaking);
+        spoken.map(|pair| pair[1].blows[attack] - pair[0].blows[attack]).sum()
     }
 }
 
@@ -62,4 +101,13 @@ fn memory(id: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+/// What the speaker says of itself.
+pub(super) fn status(control: &Path) -> Value {
+    let mut socket = UnixStream::connect(control).unwrap();
+    socket.write_all(b"{\"ask\":\"status\"}\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    serde_json::from_str(&answer).unwrap()
 }
