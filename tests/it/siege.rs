@@ -5,6 +5,8 @@
 mod attack;
 #[path = "siege/guest.rs"]
 mod guest;
+#[path = "siege/readers.rs"]
+mod readers;
 #[path = "siege/watch.rs"]
 mod watch;
 
@@ -14,6 +16,7 @@ use crate::sheet::pause;
 use crate::talk::whole;
 use attack::{Field, chatter, crowd, each_oversize, oversize, strangers};
 use guest::{Guest, is_quiet, request};
+use readers::{frozen, sipping, vanished};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::fs::Permissions;
@@ -29,8 +32,17 @@ use watch::{Blows, Seen, Watch, status};
 type Attack = fn(&Field);
 
 /// What goes on at once while the speaker speaks.
-const ATTACKS: [(&str, Attack); 4] =
-    [("A17", crowd), ("A18", strangers), ("A19", oversize), ("A20", chatter)];
+const ATTACKS: [(&str, Attack); 7] = [
+    ("A17", crowd),
+    ("A18", strangers),
+    ("A19", oversize),
+    ("A20", chatter),
+    ("A21, frozen", frozen),
+    ("A21, slow", sipping),
+    ("A21, vanished", vanished),
+];
+/// The first of them are floods, and go on until the others are over.
+const FLOODS: usize = 4;
 
 /// Kilobytes by which the speaker may grow through what is too large (A19).
 const OVERSIZE_KB: usize = 5 << 10;
@@ -120,17 +132,23 @@ fn besiege() -> (Pair, Siege) {
     let mut began = [watch.looks(), 0];
     each_oversize(&guest, &Blows::default());
     began[1] = watch.looks();
-    // It joined, wants everything and never reads.
-    let mut frozen = owner.join();
-    frozen.send(Message::text("42[\"grok-voice:listen\",{\"on\":true}]")).unwrap();
     let begin = |((_, attack), blows): (&(_, Attack), Blows)| {
-        let field = Field { address, guest: guest.clone(), over: Arc::clone(&over), blows };
+        let field = Field {
+            address,
+            owner: owner.clone(),
+            guest: guest.clone(),
+            over: over.clone(),
+            blows,
+        };
         let attack = *attack;
         spawn(move || attack(&field))
     };
     let attackers: Vec<_> = ATTACKS.iter().zip(blows).map(begin).collect();
     let log = pair.wait("two replies", Duration::from_secs(40), |log| log.done() == 2);
     pause(log.last_reply_length() + Duration::from_millis(700));
+    while !attackers[FLOODS..].iter().all(JoinHandle::is_finished) {
+        pause(SETTLED);
+    }
     over.store(true, Ordering::Relaxed);
     for attacker in attackers {
         attacker.join().unwrap();
@@ -140,7 +158,7 @@ fn besiege() -> (Pair, Siege) {
     assert!(listener.join().unwrap() > 10_000, "the owner heard no reply");
 
     let id = pair.speaker.id();
-    let metrics = request(address, "GET /metrics", "", "");
+    let metrics = deserted(address);
     let mut places = vec![
         ("metrics", metrics.clone().into_bytes()),
         ("panel", heard.lock().unwrap().clone()),
@@ -151,6 +169,18 @@ fn besiege() -> (Pair, Siege) {
         places.push((name, std::fs::read(pair.folder.join(name)).unwrap()));
     }
     (pair, Siege { seen, began, metrics, places })
+}
+
+/// The speaker's metrics once it knows that nobody is there any more.
+fn deserted(address: SocketAddr) -> String {
+    for _ in 0..100 {
+        let page = request(address, "GET /metrics", "", "");
+        if page.contains("grok_speaker_panel_clients 0\n") {
+            return page;
+        }
+        pause(Duration::from_millis(100));
+    }
+    panic!("panels are counted that have gone");
 }
 
 /// A speaker with a key of its own, and its log in a file.

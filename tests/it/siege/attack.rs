@@ -13,6 +13,8 @@ use std::time::Duration;
 #[derive(Clone)]
 pub(super) struct Field {
     pub(super) address: SocketAddr,
+    /// A paired admin.
+    pub(super) owner: Guest,
     /// A paired controller.
     pub(super) guest: Guest,
     pub(super) over: Arc<AtomicBool>,

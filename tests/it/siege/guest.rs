@@ -28,7 +28,7 @@ impl Guest {
 
     /// A WebSocket that has joined. In the crowd a connection may have to make room before it has
     /// said who it is; then it tries again.
-    pub(super) fn join(&self) -> WebSocket<TcpStream> {
+    pub(super) fn join(&self) -> WebSocket<Wire> {
         for _ in 0..200 {
             if let Some(ws) = self.try_join() {
                 return ws;
@@ -38,15 +38,15 @@ impl Guest {
         panic!("a paired panel is kept out");
     }
 
-    fn try_join(&self) -> Option<WebSocket<TcpStream>> {
+    fn try_join(&self) -> Option<WebSocket<Wire>> {
         let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", self.address);
         let mut request = url.into_client_request().unwrap();
         request.headers_mut().insert("cookie", self.cookie.parse().unwrap());
         let tcp = TcpStream::connect(self.address).ok()?;
         // One that is flooded does not read; then it is cut, and that is what is wanted.
         tcp.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
-        let (mut ws, _) = client(request, tcp).ok()?;
-        ws.get_ref().set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let (mut ws, _) = client(request, Wire { tcp, sips: None }).ok()?;
+        ws.get_ref().tcp.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         let hello = format!("40{}", json!({"csrf": self.csrf}));
         ws.send(Message::text(hello)).ok()?;
         // Whoever speaks before the answer is put out.
@@ -64,6 +64,41 @@ impl Guest {
             }
         }
         None
+    }
+}
+
+/// The connection of a panel, which may turn slow.
+pub(super) struct Wire {
+    pub(super) tcp: TcpStream,
+    /// Takes a kilobyte a second, if that; and whether there is nothing for now.
+    sips: Option<bool>,
+}
+
+impl Wire {
+    pub(super) fn sip(&mut self) {
+        self.sips = Some(false);
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let Some(pauses) = &mut self.sips else { return self.tcp.read(bytes) };
+        if !std::mem::replace(pauses, !*pauses) {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        pause(Duration::from_millis(100));
+        let count = bytes.len().min(100);
+        self.tcp.read(&mut bytes[..count])
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.tcp.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.tcp.flush()
     }
 }
 

@@ -5,12 +5,18 @@ use super::spawn;
 use crate::sheet::pause;
 use serde_json::Value;
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+#[expect(clippy::disallowed_methods, reason = "a test measures real time")]
+pub(super) fn clock() -> Instant {
+    Instant::now()
+}
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
@@ -101,6 +107,28 @@ fn memory(id: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+/// Of a server's sockets, the addresses of those peers whose connection it still holds open. One that
+/// it has closed may stay with the kernel for a while; it belongs to no process then.
+pub(super) fn held(server: SocketAddr) -> Vec<SocketAddr> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let held = table.lines().skip(1).filter_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let is_open = fields[3] != LISTENS && fields[9] != "0";
+        (is_open && address(fields[1]) == server).then(|| address(fields[2]))
+    });
+    held.collect()
+}
+
+/// The state of a socket that is no connection.
+const LISTENS: &str = "0A";
+
+/// `0100007F:1F90`: the address as the machine has it in memory, and the port.
+fn address(text: &str) -> SocketAddr {
+    let (ip, port) = text.split_once(':').unwrap();
+    let ip = u32::from_str_radix(ip, 16).unwrap().to_ne_bytes();
+    SocketAddr::from((ip, u16::from_str_radix(port, 16).unwrap()))
 }
 
 /// What the speaker says of itself.
