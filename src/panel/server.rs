@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{Receiver, Sender};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet, yield_now};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// From the connection to encrypted bytes; with the time for a request head after it, a stranger holds a
@@ -215,6 +215,9 @@ pub async fn serve(
                         }
                         (None, _) => {}
                     }
+                    // Whoever is in is heard before the next one comes: a crowd at the door would else
+                    // push out a paired panel that has not been asked who it is.
+                    yield_now().await;
                 }
                 Err(error) => {
                     log::debug!(error:%; "accept failed");

@@ -4,11 +4,13 @@
 use super::desk::{Desk, SOON, clock, read_reply};
 use grok_speaker::base::event::Tag;
 use grok_speaker::base::unit::Rate;
+use grok_speaker::panel::errand::{Doing, Errand};
 use grok_speaker::panel::event::{Audio, Event, Tick};
 use grok_speaker::panel::trust::Role;
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -65,6 +67,30 @@ async fn a16_slow_and_silent_connections_are_gone_within_15_s() {
     assert_eq!(open, 0, "still open after 15 s");
     let longest = lives.into_iter().flatten().max();
     assert!(longest > Some(Duration::from_secs(8)), "slow is not yet hostile: {longest:?}");
+}
+
+/// A17: whoever came in is heard before those behind him are, also when all of them stood at the door
+/// while the panel was busy.
+#[tokio::test]
+async fn a17_a_crowd_at_the_door_does_not_push_out_who_came_first() {
+    let busy = |_, _: Errand| -> Doing {
+        std::thread::park_timeout(Duration::from_millis(600));
+        Box::pin(async { Ok(json!({})) })
+    };
+    let desk = Desk::served(Desk::folder(), |_| {}, Arc::new(busy));
+    let owner = desk.pair(Role::Admin).await;
+    let mut panel = desk.panel(Role::Admin).await;
+    panel.send("grok-voice:clients", json!({})).await;
+    sleep(Duration::from_millis(100)).await;
+    let mut first = TcpStream::connect(desk.address).await.unwrap();
+    let (host, cookie) = (desk.address, owner.line());
+    let head = format!("GET /api/session HTTP/1.1\r\nHost: {host}\r\n{cookie}\r\n\r\n");
+    first.write_all(head.as_bytes()).await.unwrap();
+    let mut crowd = Vec::new();
+    for n in 0..300 {
+        crowd.push(connect(&desk, n).await);
+    }
+    assert_eq!(timeout(SOON, read_reply(&mut first, true)).await.unwrap().status, 200);
 }
 
 /// A18: handshakes without a cookie make no session, however many.
