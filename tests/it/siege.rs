@@ -7,6 +7,8 @@ mod attack;
 mod guest;
 #[path = "siege/readers.rs"]
 mod readers;
+#[path = "siege/slow.rs"]
+mod slow;
 #[path = "siege/watch.rs"]
 mod watch;
 
@@ -18,9 +20,10 @@ use attack::{Field, chatter, crowd, each_oversize, oversize, strangers};
 use guest::{Guest, is_quiet, request};
 use readers::{frozen, sipping, vanished};
 use serde_json::{Value, json};
+use slow::slow;
 use std::cell::RefCell;
 use std::fs::Permissions;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -32,7 +35,8 @@ use watch::{Blows, Seen, Watch, status};
 type Attack = fn(&Field);
 
 /// What goes on at once while the speaker speaks.
-const ATTACKS: [(&str, Attack); 7] = [
+const ATTACKS: [(&str, Attack); 8] = [
+    ("A16", slow),
     ("A17", crowd),
     ("A18", strangers),
     ("A19", oversize),
@@ -42,7 +46,7 @@ const ATTACKS: [(&str, Attack); 7] = [
     ("A21, vanished", vanished),
 ];
 /// The first of them are floods, and go on until the others are over.
-const FLOODS: usize = 4;
+const FLOODS: usize = 5;
 
 /// Kilobytes by which the speaker may grow through what is too large (A19).
 const OVERSIZE_KB: usize = 5 << 10;
@@ -97,7 +101,7 @@ struct Siege {
     places: Vec<(&'static str, Vec<u8>)>,
 }
 
-/// A17-A21, A27, A40.
+/// A16-A21, A27, A40.
 #[test]
 fn it_talks_on_under_siege_and_keeps_its_key() {
     let last = RefCell::new(None);
@@ -116,10 +120,7 @@ fn it_talks_on_under_siege_and_keeps_its_key() {
 
 fn besiege() -> (Pair, Siege) {
     let mut pair = start();
-    let status: Value = serde_json::from_str(&pair.ask(&["status", "--json"])).unwrap();
-    let url = status["panel"].as_str().unwrap().trim_end_matches('/');
-    let port = url.rsplit(':').next().unwrap().parse().unwrap();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let [address, tls] = addresses(&pair);
     let owner = Guest::pair(address, pair.ask(&["pair"]).trim());
     let guest = Guest::pair(address, pair.ask(&["pair", "--role", "controller"]).trim());
     let (over, heard) = (Arc::new(AtomicBool::new(false)), Arc::default());
@@ -135,6 +136,7 @@ fn besiege() -> (Pair, Siege) {
     let begin = |((_, attack), blows): (&(_, Attack), Blows)| {
         let field = Field {
             address,
+            tls,
             owner: owner.clone(),
             guest: guest.clone(),
             over: over.clone(),
@@ -171,6 +173,16 @@ fn besiege() -> (Pair, Siege) {
     (pair, Siege { seen, began, metrics, places })
 }
 
+/// Where its panel listens, for HTTP and for HTTPS.
+fn addresses(pair: &Pair) -> [SocketAddr; 2] {
+    let status: Value = serde_json::from_str(&pair.ask(&["status", "--json"])).unwrap();
+    ["http://", "https://"].map(|scheme| {
+        let all = status["panel_addresses"].as_array().unwrap().iter();
+        let mut found = all.filter_map(|url| url.as_str().unwrap().strip_prefix(scheme));
+        found.next().unwrap().trim_end_matches('/').parse().unwrap()
+    })
+}
+
 /// The speaker's metrics once it knows that nobody is there any more.
 fn deserted(address: SocketAddr) -> String {
     for _ in 0..100 {
@@ -191,7 +203,8 @@ fn start() -> Pair {
     let log = std::fs::File::create(folder.join("log")).unwrap();
     let key_file = format!("grok.key_file={}", folder.join("key").display());
     let mic = format!("file:{}", speech("two_turns"));
-    Pair::logging(folder, &mic, &[], &["log.level=trace", &key_file], log.into())
+    let sets = ["log.level=trace", "panel.listen_tls=127.0.0.1:0", &key_file];
+    Pair::logging(folder, &mic, &[], &sets, log.into())
 }
 
 impl Siege {

@@ -13,6 +13,8 @@ use std::time::Duration;
 #[derive(Clone)]
 pub(super) struct Field {
     pub(super) address: SocketAddr,
+    /// The same panel over TLS.
+    pub(super) tls: SocketAddr,
     /// A paired admin.
     pub(super) owner: Guest,
     /// A paired controller.
@@ -22,7 +24,7 @@ pub(super) struct Field {
 }
 
 impl Field {
-    fn goes_on(&self) -> bool {
+    pub(super) fn goes_on(&self) -> bool {
         !self.over.load(Ordering::Relaxed)
     }
 }
@@ -31,6 +33,7 @@ impl Field {
 pub(super) fn oversize(field: &Field) {
     while field.goes_on() {
         each_oversize(&field.guest, &field.blows);
+        pause(Duration::from_millis(100));
     }
 }
 
@@ -69,15 +72,19 @@ pub(super) fn each_oversize(guest: &Guest, blows: &Blows) {
     write(&mut [text(placeholder), frame(0x82, 1, &[0])].into_iter());
 }
 
+/// A connection from a neighbour of its own for every sixteen.
+pub(super) fn neighbour(net: [u8; 3], n: u32, to: SocketAddr) -> Option<socket2::Socket> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let from = Ipv4Addr::new(net[0], net[1], net[2], u8::try_from(1 + n / 16).unwrap());
+    socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+    socket.connect_timeout(&to.into(), Duration::from_millis(200)).ok().map(|()| socket)
+}
+
 /// A17: 2000 connections, sixteen from each address; as many as are let live stay open.
 pub(super) fn crowd(field: &Field) {
     let mut held = Vec::new();
-    for n in 0..2000u32 {
-        let socket =
-            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        let last = u8::try_from(1 + n / 16).unwrap();
-        socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 3, last), 0)).into()).unwrap();
-        if socket.connect(&field.address.into()).is_ok() {
+    for n in 0..2000 {
+        if let Some(socket) = neighbour([127, 0, 3], n, field.address) {
             held.push(socket);
             field.blows.strike();
         }
@@ -87,7 +94,7 @@ pub(super) fn crowd(field: &Field) {
     }
 }
 
-/// A18: handshakes without a cookie, ten in one piece.
+/// A18: handshakes without a cookie, ten in one piece, up to 1000 a second.
 pub(super) fn strangers(field: &Field) {
     let host = field.address;
     let one = format!("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: {host}\r\n\r\n");
@@ -110,15 +117,19 @@ pub(super) fn strangers(field: &Field) {
             for _ in 0..10 {
                 field.blows.strike();
             }
+            pause(Duration::from_millis(10));
         }
     }
 }
 
-/// A20: events as fast as they go, again and again.
+/// A20: up to 10 000 events a second, again and again.
 pub(super) fn chatter(field: &Field) {
     while field.goes_on() {
         let mut ws = field.guest.join();
-        for _ in 0..10_000 {
+        for n in 1..10_000 {
+            if n % 100 == 0 {
+                pause(Duration::from_millis(10));
+            }
             let event = "421[\"grok-voice:inspect\",{\"on\":false}]";
             if ws.get_mut().write_all(&frame(0x81, event.len(), event.as_bytes())).is_err() {
                 break;
