@@ -113,12 +113,13 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn start(name: &str, mic: &str, faults: &[&str], sets: &[&str]) -> Self {
-        Self::logging(Folder::new(name), mic, faults, sets, Stdio::inherit())
+        Self::logging(Folder::new(name), &[], mic, faults, sets, Stdio::inherit())
     }
 
-    /// In a folder that is there, with the speaker's log somewhere else.
+    /// In a folder that is there, with more in the speaker's environment, and its log somewhere else.
     pub(crate) fn logging(
         folder: Folder,
+        environment: &[(String, String)],
         mic: &str,
         faults: &[&str],
         sets: &[&str],
@@ -151,7 +152,7 @@ impl Pair {
         for set in &all {
             arguments.extend(["--set", set]);
         }
-        let speaker = Process::logging(&[], &arguments, log_to);
+        let speaker = Process::logging(environment, &arguments, log_to);
         Self { folder, _service: service, speaker }
     }
 

@@ -7,6 +7,8 @@ mod attack;
 mod guest;
 #[path = "siege/readers.rs"]
 mod readers;
+#[path = "siege/secrets.rs"]
+mod secrets;
 #[path = "siege/slow.rs"]
 mod slow;
 #[path = "siege/watch.rs"]
@@ -19,12 +21,13 @@ use crate::talk::whole;
 use attack::{Field, chatter, crowd, each_oversize, oversize, strangers};
 use guest::{Guest, is_quiet, request};
 use readers::{frozen, sipping, vanished};
+use secrets::{KEY, Places};
 use serde_json::{Value, json};
 use slow::slow;
 use std::cell::RefCell;
-use std::fs::Permissions;
-use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -58,8 +61,6 @@ const STANDSTILL: Duration = Duration::from_millis(100);
 const SETTLED: Duration = Duration::from_millis(300);
 /// Longer than anything takes that is not attacked.
 const SOON: Duration = Duration::from_secs(10);
-
-const KEY: &str = "xai-TESTSECRET-0123456789abcdef";
 
 #[expect(clippy::disallowed_methods, reason = "the test is the host here")]
 fn spawn<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
@@ -97,8 +98,9 @@ struct Siege {
     /// At these looks it began: with what is too large alone, and with everything.
     began: [usize; 2],
     metrics: String,
-    /// Where the key might be found.
-    places: Vec<(&'static str, Vec<u8>)>,
+    /// Where the key might be found, beside the test's folder.
+    places: Places,
+    folder: PathBuf,
 }
 
 /// A16-A21, A27, A40.
@@ -159,18 +161,10 @@ fn besiege() -> (Pair, Siege) {
     let seen = watch.end();
     assert!(listener.join().unwrap() > 10_000, "the owner heard no reply");
 
-    let id = pair.speaker.id();
     let metrics = deserted(address);
-    let mut places = vec![
-        ("metrics", metrics.clone().into_bytes()),
-        ("panel", heard.lock().unwrap().clone()),
-        ("command line", std::fs::read(format!("/proc/{id}/cmdline")).unwrap()),
-        ("environment", std::fs::read(format!("/proc/{id}/environ")).unwrap()),
-    ];
-    for name in ["log", "journal.jsonl", "state/sessions.json"] {
-        places.push((name, std::fs::read(pair.folder.join(name)).unwrap()));
-    }
-    (pair, Siege { seen, began, metrics, places })
+    let places = Places::of(&pair, &owner, heard.lock().unwrap().clone());
+    let folder = pair.folder.join("");
+    (pair, Siege { seen, began, metrics, places, folder })
 }
 
 /// Where its panel listens, for HTTP and for HTTPS.
@@ -195,16 +189,17 @@ fn deserted(address: SocketAddr) -> String {
     panic!("panels are counted that have gone");
 }
 
-/// A speaker with a key of its own, and its log in a file.
+/// A speaker that has its key as systemd hands it over, and its log in a file.
 fn start() -> Pair {
     let folder = Folder::new("siege");
-    std::fs::write(folder.join("key"), format!("{KEY}\n")).unwrap();
-    std::fs::set_permissions(folder.join("key"), Permissions::from_mode(0o600)).unwrap();
+    let credentials = folder.join("credentials");
+    std::fs::create_dir(&credentials).unwrap();
+    std::fs::write(credentials.join("xai_api_key"), format!("{KEY}\n")).unwrap();
+    let environment = [("CREDENTIALS_DIRECTORY".to_owned(), credentials.display().to_string())];
     let log = std::fs::File::create(folder.join("log")).unwrap();
-    let key_file = format!("grok.key_file={}", folder.join("key").display());
     let mic = format!("file:{}", speech("two_turns"));
-    let sets = ["log.level=trace", "panel.listen_tls=127.0.0.1:0", &key_file];
-    Pair::logging(folder, &mic, &[], &sets, log.into())
+    let sets = ["log.level=trace", "panel.listen_tls=127.0.0.1:0"];
+    Pair::logging(folder, &environment, &mic, &[], &sets, log.into())
 }
 
 impl Siege {
@@ -219,13 +214,43 @@ impl Siege {
             assert!(blows > 0, "{name} was not under way while the speaker spoke");
         }
         assert!(self.metrics.contains("grok_speaker_panel_panics_total 0\n"), "{}", self.metrics);
-        let contains =
-            |text: &[u8], word: &str| text.windows(word.len()).any(|w| w == word.as_bytes());
-        for (place, bytes) in &self.places {
-            assert!(!bytes.is_empty(), "nothing in the {place}");
-            assert!(!contains(bytes, "TESTSECRET"), "the key is in the {place}");
-        }
-        let (_, log) = &self.places[4];
-        assert!(contains(log, "TRACE") || contains(log, "DEBUG"), "nothing was logged");
+        self.places.search(&self.folder, &self.folder.join("credentials/xai_api_key"));
     }
+}
+
+/// A27: a key that was typed at a panel is in its own file, and nowhere else.
+#[test]
+fn a27_a_key_typed_at_a_panel_is_kept() {
+    let folder = Folder::new("typed-key");
+    let log = std::fs::File::create(folder.join("log")).unwrap();
+    let sets = ["log.level=trace", "panel.listen_tls=127.0.0.1:0"];
+    let mut pair = Pair::logging(folder, &[], "null", &[], &sets, log.into());
+    let [address, tls] = addresses(&pair);
+    let owner = Guest::pair(address, pair.ask(&["pair"]).trim());
+    let (over, heard) = (Arc::new(AtomicBool::new(false)), Arc::default());
+    let listener = listen(&owner, Arc::clone(&over), Arc::clone(&heard));
+    let mut ws = owner.join();
+    let code = pair.ask(&["pair"]);
+    for (event, payload) in [
+        ("step_up", json!({"code": code.trim()})),
+        ("key", json!({"key": "xai-TESTSECRET two words"})),
+        ("key", json!({"key": KEY})),
+        ("text", json!({"text": "What is the time?"})),
+    ] {
+        let answer = Guest::ask(&mut ws, event, &payload);
+        let right = !payload["key"].as_str().is_some_and(|key| key.contains(' '));
+        assert_eq!(answer.contains("\"ok\":true"), right, "{answer}");
+    }
+    pair.wait("the reply", SOON, |log| log.done() == 1);
+    // What is no TLS at all is told at the finest level.
+    TcpStream::connect(tls).unwrap().write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    over.store(true, Ordering::Relaxed);
+    listener.join().unwrap();
+    let places = Places::of(&pair, &owner, heard.lock().unwrap().clone());
+    let home = pair.folder.join("state/api_key");
+    let mode = std::fs::metadata(&home).unwrap().permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
+    let folder = pair.folder.join("");
+    assert_eq!(pair.speaker.terminate(), Some(0));
+    places.search(&folder, &home);
 }

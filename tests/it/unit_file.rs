@@ -73,6 +73,12 @@ fn restarts_back_off_where_systemd_can() {
     }
 }
 
+/// A27: what is in memory is in no core file.
+#[test]
+fn a27_no_core_is_written() {
+    assert!(unit().lines().any(|line| line == "LimitCORE=0"));
+}
+
 #[test]
 fn little_is_exposed() {
     let unit = here("systemd/grok-speaker.service");

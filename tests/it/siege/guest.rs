@@ -11,8 +11,8 @@ use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client};
 /// A paired panel.
 #[derive(Clone)]
 pub(super) struct Guest {
-    address: SocketAddr,
-    cookie: String,
+    pub(super) address: SocketAddr,
+    pub(super) cookie: String,
     csrf: String,
 }
 
@@ -36,6 +36,24 @@ impl Guest {
             pause(Duration::from_millis(20));
         }
         panic!("a paired panel is kept out");
+    }
+
+    /// What the speaker answers, as it comes.
+    pub(super) fn ask(ws: &mut WebSocket<Wire>, event: &str, payload: &Value) -> String {
+        ws.send(Message::text(format!("421{}", json!([format!("grok-voice:{event}"), payload]))))
+            .unwrap();
+        for _ in 0..500 {
+            match ws.read() {
+                Ok(Message::Text(text)) if text.starts_with("431[") => return text.to_string(),
+                Ok(Message::Text(text)) if text.as_str() == "2" => {
+                    ws.send(Message::text("3")).unwrap();
+                }
+                Ok(_) => {}
+                Err(e) if is_quiet(&e) => {}
+                Err(e) => panic!("lost while it asked for {event}: {e}"),
+            }
+        }
+        panic!("no answer to {event}");
     }
 
     fn try_join(&self) -> Option<WebSocket<Wire>> {
