@@ -3,6 +3,7 @@
 
 mod errands;
 mod links;
+mod payload;
 
 use super::ask::{self, Ask, Verdict};
 use super::client::{Client, Gone, Seen, Slice, reply};
@@ -17,6 +18,7 @@ use super::trust::TokenHash;
 use crate::base::Clock;
 use crate::base::unit::Moment;
 use errands::{Back, Errands};
+use payload::Payload;
 use serde::Deserialize;
 use serde_json::Value;
 use socketioxide::SocketIo;
@@ -191,9 +193,14 @@ impl Hub {
     fn listen(self: &Arc<Self>, socket: &SocketRef, id: ClientId) {
         for &(event, _) in ask::ASKS {
             let hub = self.clone();
-            socket.on(event, move |TryData(payload): TryData<Value>, ack: AckSender| {
+            socket.on(event, move |TryData(payload): TryData<Payload>, ack: AckSender| {
                 let hub = hub.clone();
-                async move { hub.heard(id, event, &payload.unwrap_or_default(), ack) }
+                async move {
+                    match payload {
+                        Ok(Payload(payload)) => hub.heard(id, event, &payload, ack),
+                        Err(_) => hub.left(id, Gone("an event that cannot be read")),
+                    }
+                }
             });
         }
         let hub = self.clone();
@@ -204,7 +211,7 @@ impl Hub {
         let hub = self.clone();
         socket.on_disconnect(move || {
             let hub = hub.clone();
-            async move { hub.left(id) }
+            async move { hub.left(id, Gone("disconnected")) }
         });
     }
 
@@ -283,12 +290,10 @@ impl Hub {
         reply(ack, seq, Err(ask::refusal("unsupported", format!("there is no event {shown}"))));
     }
 
-    /// The library says the socket is gone.
-    fn left(&self, id: ClientId) {
+    /// A socket is gone, as the library says, or is to go.
+    fn left(&self, id: ClientId, gone: Gone) {
         let mut state = self.lock();
-        if state.clients.contains_key(&id) {
-            self.expel(&mut state, id, Gone("disconnected"));
-        }
+        self.expel(&mut state, id, gone);
     }
 
     /// Forgets a client at once, releases the talk button it held, and ends its connection.

@@ -25,6 +25,40 @@ const USER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes the kernel holds for a slow reader; more would only be stale.
 const SEND_BUFFER: usize = 64 * 1024;
 
+/// Bytes a peer may send in the long run, a second: a page sends some hundred, and typed turns as large
+/// as they may be, one after another, are less.
+const INFLOW: u64 = 128 * 1024;
+/// And at once: sixteen of the largest messages.
+const INFLOW_BURST: u64 = 1 << 20;
+
+/// How much a peer may still send. Frames that never make a message cost memory nothing and the
+/// processor much, and the libraries count none of them.
+#[derive(Debug)]
+struct Inflow {
+    credit: u64,
+    at: Moment,
+}
+
+impl Inflow {
+    fn new(now: Moment) -> Self {
+        Self { credit: INFLOW_BURST, at: now }
+    }
+
+    /// Whether that much more is not too much.
+    fn takes(&mut self, bytes: usize, now: Moment) -> bool {
+        let waited = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
+        // What is less than a millisecond is waited for again.
+        if waited > 0 {
+            self.at = now;
+        }
+        let earned = waited.saturating_mul(INFLOW / 1000);
+        let credit = self.credit.saturating_add(earned).min(INFLOW_BURST);
+        let rest = credit.checked_sub(bytes as u64);
+        self.credit = rest.unwrap_or(0);
+        rest.is_some()
+    }
+}
+
 /// What is known of one connection. Shared by its stream, the guard and the sweep.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -144,7 +178,8 @@ impl Crowd {
             wakers: Mutex::default(),
         });
         peers.insert(id, peer.clone());
-        Some(Stream { tcp, peer, crowd: self.clone(), clock: clock.clone() })
+        let inflow = Inflow::new(peer.heard());
+        Some(Stream { tcp, peer, inflow, crowd: self.clone(), clock: clock.clone() })
     }
 }
 
@@ -171,6 +206,7 @@ fn tune(tcp: &TcpStream) {
 pub(super) struct Stream {
     tcp: TcpStream,
     pub(super) peer: Arc<Peer>,
+    inflow: Inflow,
     crowd: Arc<Crowd>,
     clock: Clock,
 }
@@ -224,8 +260,15 @@ impl AsyncRead for Stream {
         let this = self.get_mut();
         let before = buf.filled().len();
         let result = this.unless_cut(0, cx, |tcp, cx| tcp.poll_read(cx, buf));
-        if buf.filled().len() > before {
-            this.peer.heard_us.store((this.clock)().micros(), Ordering::Relaxed);
+        let came = buf.filled().len() - before;
+        if came > 0 {
+            let now = (this.clock)();
+            this.peer.heard_us.store(now.micros(), Ordering::Relaxed);
+            if !this.inflow.takes(came, now) {
+                log::debug!(address:% = this.peer.remote.ip(); "a connection that sent too much was cut");
+                this.peer.cut();
+                return Poll::Ready(Err(was_cut()));
+            }
         }
         result
     }
@@ -258,5 +301,23 @@ impl AsyncWrite for Stream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.get_mut().write(cx, |tcp, cx| tcp.poll_write_vectored(cx, bufs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_may_send_for_ever_and_a_flood_may_not() {
+        let mut page = Inflow::new(Moment::ZERO);
+        assert!((0..100_000).all(|n| page.takes(64 * 1024, Moment::from_millis(600 * n))));
+        let mut fine = Inflow::new(Moment::ZERO);
+        let often = |n: u64| Moment::from_micros(100 * n);
+        assert!((0..1_000_000).all(|n| fine.takes(12, often(n))), "less than a millisecond counts");
+        let mut flood = Inflow::new(Moment::ZERO);
+        let taken = (0..1000).take_while(|_| flood.takes(4096, Moment::ZERO)).count();
+        assert_eq!(taken, 256);
+        assert!(flood.takes(4096, Moment::from_millis(100)));
     }
 }

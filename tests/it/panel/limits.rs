@@ -62,9 +62,16 @@ async fn what_is_too_large_or_senseless_closes_its_socket() {
     let session = desk.pair(Role::Admin).await;
     let long = format!("42{}", json!(["grok-voice:text", {"text": "x".repeat(70_000)}]));
     let deep = format!("42[\"grok-voice:text\",{}{}]", "[".repeat(20_000), "]".repeat(20_000));
-    for bad in
-        [long.as_str(), "4599999-[\"grok-voice:text\",{}]", "451-[\"x\",{}]", "49", "xyz", "42"]
-    {
+    for bad in [
+        long.as_str(),
+        deep.as_str(),
+        "42[\"grok-voice:stop\",{\"on\":",
+        "4599999-[\"grok-voice:text\",{}]",
+        "451-[\"x\",{}]",
+        "49",
+        "xyz",
+        "42",
+    ] {
         let mut panel = desk.connect(&session, Value::Null).await;
         panel.say(bad).await;
         assert!(panel.closes().await, "{}", &bad[..bad.len().min(40)]);
@@ -76,9 +83,17 @@ async fn what_is_too_large_or_senseless_closes_its_socket() {
     let mut panel = desk.connect(&session, Value::Null).await;
     panel.say_raw(&[0x81, 0xff, 0, 0, 0, 0, 0, 0xf0, 0, 0, 1, 2, 3, 4]).await;
     assert!(panel.closes().await);
-    // Nesting without end is a bad request, or the end, but no crash.
+    // Frames that never make a message.
     let mut panel = desk.connect(&session, Value::Null).await;
-    panel.say(&deep).await;
+    panel.say_raw(&[0x01, 0x80, 1, 2, 3, 4]).await;
+    for _ in 0..1000 {
+        panel.say_raw(&[0x00, 0x80, 1, 2, 3, 4].repeat(1000)).await;
+    }
+    assert!(panel.is_cut().await);
+    // A number too long for an answer is none, and costs nobody anything.
+    let mut panel = desk.connect(&session, Value::Null).await;
+    panel.say(&format!("42{}[\"grok-voice:inspect\",{{\"on\":false}}]", "9".repeat(60_000))).await;
+    is_served(&mut panel).await;
     let mut poll = Poll::connect(&desk, &session, Value::Null).await;
     poll.wait("grok-voice:hello").await;
     let path = format!("POST {}", poll.path());
