@@ -1,13 +1,18 @@
 //! The attacks: each is a thread of its own, and goes on until the siege is over.
 
 use super::guest::{Guest, frame, is_quiet};
-use super::watch::Blows;
+use super::watch::{Blows, clock};
 use crate::sheet::pause;
+use serde_json::json;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio_tungstenite::tungstenite::Message;
+
+/// A socket that is too large or makes no sense is closed so soon, on a busy machine.
+const CLOSED: Duration = Duration::from_secs(5);
 
 /// What an attacker knows.
 #[derive(Clone)]
@@ -39,7 +44,7 @@ pub(super) fn oversize(field: &Field) {
 
 /// A19: each of these ends its own socket; what is written after that fails, as it should.
 pub(super) fn each_oversize(guest: &Guest, blows: &Blows) {
-    let write = |pieces: &mut dyn Iterator<Item = Vec<u8>>| {
+    let closes = |what: &str, pieces: &mut dyn Iterator<Item = Vec<u8>>| {
         let mut ws = guest.join();
         for piece in pieces {
             if ws.get_mut().write_all(&piece).is_err() {
@@ -47,29 +52,35 @@ pub(super) fn each_oversize(guest: &Guest, blows: &Blows) {
             }
             blows.strike();
         }
-        // Until it is closed, or has taken all without a word.
-        for _ in 0..20 {
-            if ws.read().is_err_and(|e| !is_quiet(&e)) {
-                break;
-            }
+        let start = clock();
+        while !ws.read().is_err_and(|e| !is_quiet(&e)) {
+            assert!(start.elapsed() < CLOSED, "{what} did not close the socket");
         }
     };
     let text = |text: String| frame(0x81, text.len(), text.as_bytes());
-    write(&mut std::iter::once(frame(0x81, 16 << 20, &vec![b'x'; 15 << 20])));
+    let once = std::iter::once::<Vec<u8>>;
+    let event = |rest: &str| text(format!("42[\"grok-voice:text\",{rest}]"));
+    let deep = |depth| event(&format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
+    closes("an unfinished frame", &mut once(frame(0x81, 16 << 20, &vec![b'x'; 15 << 20])));
     let part = frame(0x00, 60_000, &[b'x'; 60_000]);
-    write(&mut std::iter::once(frame(0x01, 0, b"")).chain(std::iter::repeat_n(part, 1100)));
+    let parts = std::iter::repeat_n(part, (64 << 20) / 60_000);
+    closes("64 MiB in fragments", &mut once(frame(0x01, 0, b"")).chain(parts));
     let empty = frame(0x00, 0, b"").repeat(1000);
-    write(&mut std::iter::once(frame(0x01, 0, b"")).chain(std::iter::repeat_n(empty, 1000)));
-    write(&mut std::iter::once(text("45100000-[\"grok-voice:text\",{}]".to_owned())));
-    let deep = format!("42[\"grok-voice:text\",{}{}]", "[".repeat(30_000), "]".repeat(30_000));
-    write(&mut std::iter::once(text(deep)));
-    write(&mut std::iter::once(text(format!(
-        "42{}[\"grok-voice:inspect\",{{}}]",
-        "9".repeat(60_000)
-    ))));
-    write(&mut std::iter::once(frame(0x81, 4, &[b'4', b'2', 0xff, 0xfe])));
-    let placeholder = "451-[\"grok-voice:text\",{\"_placeholder\":true,\"num\":9}".to_owned();
-    write(&mut [text(placeholder), frame(0x82, 1, &[0])].into_iter());
+    let empties = std::iter::repeat_n(empty, 1000);
+    closes("empty fragments", &mut once(frame(0x01, 0, b"")).chain(empties));
+    let announced = text("45100000-[\"grok-voice:text\",{}]".to_owned());
+    closes("many attachments", &mut once(announced));
+    closes("nesting that is too long", &mut once(deep(100_000)));
+    closes("nesting", &mut once(deep(30_000)));
+    closes("no text", &mut once(frame(0x81, 4, &[b'4', b'2', 0xff, 0xfe])));
+    let cut = text("451-[\"grok-voice:text\",{\"_placeholder\":true,\"num\":9}".to_owned());
+    closes("half a placeholder", &mut [cut, frame(0x82, 1, &[0])].into_iter());
+    // No answer can have such a number, so that none is asked for; that is all.
+    let mut ws = guest.join();
+    let ack = "9".repeat(60_000);
+    ws.send(Message::text(format!("42{ack}[\"grok-voice:inspect\",{{\"on\":false}}]"))).unwrap();
+    Guest::ask(&mut ws, "inspect", &json!({"on": false}));
+    blows.strike();
 }
 
 /// A connection from a neighbour of its own for every sixteen.
