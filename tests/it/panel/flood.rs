@@ -143,13 +143,14 @@ async fn a20_a_flood_of_one_is_not_felt_by_others() {
             sleep(Duration::from_millis(60)).await;
         }
         spans.sort();
-        spans[spans.len() / 2]
+        spans
     };
-    let median = tokio::select! {
-        median = others => median,
+    let spans = tokio::select! {
+        spans = others => spans,
         () = flood => unreachable!("it ends with the other"),
     };
-    assert!(median < Duration::from_millis(100), "{median:?}");
+    let most = spans[spans.len() * 4 / 5];
+    assert!(most < Duration::from_millis(100), "{most:?} for one answer in five");
 }
 
 /// A21: one that takes a kilobyte a second and one that has vanished are gone within 20 s, both on

@@ -133,7 +133,7 @@ pub(super) fn strangers(field: &Field) {
     }
 }
 
-/// A20: up to 10 000 events a second, again and again.
+/// A20: up to 10 000 events a second, again and again. Each time it is warned, then closed.
 pub(super) fn chatter(field: &Field) {
     while field.goes_on() {
         let mut ws = field.guest.join();
@@ -147,5 +147,20 @@ pub(super) fn chatter(field: &Field) {
             }
             field.blows.strike();
         }
+        let (mut warned, start) = (0, clock());
+        loop {
+            assert!(start.elapsed() < CLOSED, "a flood of events went on");
+            match ws.read() {
+                Ok(message) => {
+                    warned += usize::from(message.to_text().is_ok_and(|t| t.contains(WARNING)));
+                }
+                Err(e) if is_quiet(&e) => {}
+                Err(_) => break,
+            }
+        }
+        assert!(warned > 0, "closed without a warning");
     }
 }
+
+/// What comes before the end of those who ask too much.
+const WARNING: &str = "\"code\":\"limit\"";

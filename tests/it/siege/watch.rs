@@ -1,9 +1,10 @@
 //! What is seen of the speaker from outside while it is attacked: by the system, and on its control
 //! socket, so not through the panel.
 
+use super::guest::Guest;
 use super::spawn;
 use crate::sheet::pause;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -20,6 +21,9 @@ pub(super) fn clock() -> Instant {
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Slower than a panel may ask in the long run.
+const PACE: Duration = Duration::from_millis(60);
 
 /// How often an attack has struck.
 #[derive(Clone, Default)]
@@ -79,6 +83,20 @@ impl Watch {
         self.thread.join().unwrap();
         Seen(std::mem::take(&mut *self.sights.lock().unwrap()))
     }
+}
+
+/// How long another panel waits for its answers meanwhile, as often as its pace allows.
+pub(super) fn wait_times(owner: &Guest, over: &AtomicBool) -> Vec<Duration> {
+    let mut ws = owner.join();
+    let mut times = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        let start = clock();
+        Guest::ask(&mut ws, "inspect", &json!({"on": false}));
+        times.push(start.elapsed());
+        pause(PACE);
+    }
+    times.sort();
+    times
 }
 
 /// All looks, in order.
