@@ -55,6 +55,10 @@ const FLOODS: usize = 5;
 const OVERSIZE_KB: usize = 5 << 10;
 /// And through everything at once: what the list allows a crowd alone (A17).
 const TOGETHER_KB: usize = 20 << 10;
+/// What the speaker takes in by default, together and from one address (A17).
+const CONNECTIONS: usize = 64;
+/// As above.
+const PER_ADDRESS: usize = 16;
 /// What the list allows another panel to wait beside one that floods (A20); with all at once, on two
 /// processors that the attackers use as well, it holds for three answers in four.
 const PROMPT: Duration = Duration::from_millis(100);
@@ -130,30 +134,30 @@ fn besiege() -> (Pair, Siege, Vec<Duration>) {
     let mut pair = start();
     let [address, tls] = addresses(&pair);
     let owner = Guest::pair(address, pair.ask(&["pair"]).trim());
-    let guest = Guest::pair(address, pair.ask(&["pair", "--role", "controller"]).trim());
+    // Each has its own, so that none takes the places of another.
+    let guests =
+        ATTACKS.map(|_| Guest::pair(address, pair.ask(&["pair", "--role", "controller"]).trim()));
     let (over, heard) = (Arc::new(AtomicBool::new(false)), Arc::default());
     let listener = listen(&owner, Arc::clone(&over), Arc::clone(&heard));
     pair.wait("the session", SOON, |log| !log.times("out", "session.updated").is_empty());
     let blows: Vec<_> = ATTACKS.iter().map(|_| Blows::default()).collect();
-    let watch = Watch::start(pair.speaker.id(), pair.folder.join("control.sock"), blows.clone());
+    let watch = Watch::start(
+        pair.speaker.id(),
+        pair.folder.join("control.sock"),
+        [address, tls],
+        blows.clone(),
+    );
     pause(SETTLED);
 
     let mut began = [watch.looks(), 0];
-    each_oversize(&guest, &Blows::default());
+    each_oversize(&guests[0], &Blows::default());
     began[1] = watch.looks();
-    let begin = |((_, attack), blows): (&(_, Attack), Blows)| {
-        let field = Field {
-            address,
-            tls,
-            owner: owner.clone(),
-            guest: guest.clone(),
-            over: over.clone(),
-            blows,
-        };
+    let begin = |(((_, attack), blows), guest): ((&(_, Attack), Blows), Guest)| {
+        let field = Field { address, tls, owner: owner.clone(), guest, over: over.clone(), blows };
         let attack = *attack;
         spawn(move || attack(&field))
     };
-    let attackers: Vec<_> = ATTACKS.iter().zip(blows).map(begin).collect();
+    let attackers: Vec<_> = ATTACKS.iter().zip(blows).zip(guests).map(begin).collect();
     let witness = {
         let (owner, over) = (owner.clone(), over.clone());
         spawn(move || wait_times(&owner, &over))
@@ -223,6 +227,13 @@ impl Siege {
         for (n, (name, _)) in ATTACKS.iter().enumerate() {
             let blows = self.seen.blows_in_speech(n);
             assert!(blows > 0, "{name} was not under way while the speaker spoke");
+        }
+        // One that makes room is open until its task has closed it.
+        for (from_one, cap) in [(false, CONNECTIONS), (true, PER_ADDRESS)] {
+            let open = self.seen.open(from_one);
+            let (usual, most) = (open[open.len() * 9 / 10], open[open.len() - 1]);
+            assert!(usual <= cap * 5 / 4, "{usual} open, not {cap}");
+            assert!(most <= cap * 3, "{most} open, not {cap}");
         }
         assert!(self.metrics.contains("grok_speaker_panel_panics_total 0\n"), "{}", self.metrics);
         self.places.search(&self.folder, &self.folder.join("credentials/xai_api_key"));

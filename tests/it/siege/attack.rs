@@ -85,20 +85,24 @@ pub(super) fn each_oversize(guest: &Guest, blows: &Blows) {
 
 /// A connection from a neighbour of its own for every sixteen.
 pub(super) fn neighbour(net: [u8; 3], n: u32, to: SocketAddr) -> Option<socket2::Socket> {
+    let last = u8::try_from(1 + n / 16).unwrap();
+    connection(Ipv4Addr::new(net[0], net[1], net[2], last), to)
+}
+
+fn connection(from: Ipv4Addr, to: SocketAddr) -> Option<socket2::Socket> {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    let from = Ipv4Addr::new(net[0], net[1], net[2], u8::try_from(1 + n / 16).unwrap());
     socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
     socket.connect_timeout(&to.into(), Duration::from_millis(200)).ok().map(|()| socket)
 }
 
-/// A17: 2000 connections, sixteen from each address; as many as are let live stay open.
+/// A17: 2000 connections from one address, and 2000 from many, sixteen from each; as many as are let
+/// live stay open.
 pub(super) fn crowd(field: &Field) {
-    let mut held = Vec::new();
+    let mut kept = Vec::new();
     for n in 0..2000 {
-        if let Some(socket) = neighbour([127, 0, 3], n, field.address) {
-            held.push(socket);
-            field.blows.strike();
-        }
+        kept.extend(connection(LONER, field.address));
+        kept.extend(neighbour([127, 0, 3], n, field.address));
+        field.blows.strike();
     }
     while field.goes_on() {
         pause(Duration::from_millis(50));
@@ -161,6 +165,9 @@ pub(super) fn chatter(field: &Field) {
         assert!(warned > 0, "closed without a warning");
     }
 }
+
+/// One neighbour who wants all places.
+const LONER: Ipv4Addr = Ipv4Addr::new(127, 0, 4, 1);
 
 /// What comes before the end of those who ask too much.
 const WARNING: &str = "\"code\":\"limit\"";

@@ -5,8 +5,9 @@ use super::guest::Guest;
 use super::spawn;
 use crate::sheet::pause;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -46,6 +47,8 @@ struct Sight {
     speaking: bool,
     /// Of each attack so far.
     blows: Vec<usize>,
+    /// Connections that are open, and most of those from one address.
+    open: [usize; 2],
 }
 
 pub(super) struct Watch {
@@ -55,7 +58,12 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn start(id: u32, control: PathBuf, blows: Vec<Blows>) -> Self {
+    pub(super) fn start(
+        id: u32,
+        control: PathBuf,
+        servers: [SocketAddr; 2],
+        blows: Vec<Blows>,
+    ) -> Self {
         let (over, sights) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Vec<Sight>>>::default());
         let (ended, seen) = (over.clone(), sights.clone());
         let thread = spawn(move || {
@@ -64,6 +72,7 @@ impl Watch {
                     memory: memory(id),
                     speaking: status(&control)["state"] == "speaking",
                     blows: blows.iter().map(Blows::count).collect(),
+                    open: open(servers),
                 };
                 seen.lock().unwrap().push(sight);
                 pause(LOOK);
@@ -113,6 +122,14 @@ impl Seen {
         self.0.len()
     }
 
+    /// Connections that were open, in all or from the one address that had most, the fewest first.
+    pub(super) fn open(&self, from_one: bool) -> Vec<usize> {
+        let mut open: Vec<_> =
+            self.0.iter().map(|sight| sight.open[usize::from(from_one)]).collect();
+        open.sort();
+        open
+    }
+
     /// How often an attack struck while the speaker spoke.
     pub(super) fn blows_in_speech(&self, attack: usize) -> usize {
         let spoken = self.0.windows(2).filter(|pair| pair[0].speaking && pair[1].speaking);
@@ -125,6 +142,14 @@ fn memory(id: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+fn open(servers: [SocketAddr; 2]) -> [usize; 2] {
+    let mut from = BTreeMap::<IpAddr, usize>::new();
+    for peer in servers.into_iter().flat_map(held) {
+        *from.entry(peer.ip()).or_default() += 1;
+    }
+    [from.values().sum(), from.values().max().copied().unwrap_or_default()]
 }
 
 /// Of a server's sockets, the addresses of those peers whose connection it still holds open. One that
