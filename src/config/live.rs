@@ -128,11 +128,11 @@ fn chosen(changes: &Changes, problems: &mut Vec<Problem>) -> Layer {
     for (path, value) in changes {
         if keys::find(keys::KEYS, path).is_some() && !LIVE.contains(&path.as_str()) {
             problems.push(Problem::NotLive { key: path.clone(), allowed: LIVE.join(", ") });
-        } else if path.starts_with("audio.") && value.as_str().is_some_and(is_file) {
+        } else if path.starts_with("audio.") && value.as_str().is_some_and(|name| !is_card(name)) {
             problems.push(Problem::Refused {
                 place: PLACE.to_owned(),
                 key: path.clone(),
-                value: "a file".to_owned(),
+                value: "what may be a file or a command".to_owned(),
                 allowed: "default, null, or the name of a card".to_owned(),
             });
         } else {
@@ -142,9 +142,17 @@ fn chosen(changes: &Changes, problems: &mut Vec<Problem>) -> Layer {
     layer
 }
 
-/// A panel reads and writes no files of the device.
-fn is_file(device: &str) -> bool {
-    device.starts_with("file:")
+/// A panel reads and writes no files of the device, and starts no programs: ALSA's PCMs `file` and
+/// `tee` do both for whoever names one, in another's argument too. With arguments a name is one of
+/// letters, figures and what stands in names of hardware; without, it defines nothing.
+fn is_card(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:,=".contains(c);
+    let writes = |word: &str| ["file", "tee"].iter().any(|pcm| word.eq_ignore_ascii_case(pcm));
+    if name.contains(':') {
+        name.chars().all(plain) && !name.split([':', ',', '=']).any(writes)
+    } else {
+        !name.contains(['{', '}', '\'', '"', '|'])
+    }
 }
 
 fn from_json(value: &serde_json::Value) -> Value {
@@ -223,6 +231,11 @@ mod tests {
             ("turn.mode", json!({}), "an object"),
             ("audio.output", json!("file:/etc/passwd"), "the name of a card"),
             ("audio.input", json!(" hw:0"), "the name of a card"),
+            ("audio.output", json!("tee:null,'|reboot',raw"), "the name of a card"),
+            ("audio.output", json!("tee:null,out,raw"), "the name of a card"),
+            ("audio.input", json!("plug:file:x"), "the name of a card"),
+            ("audio.input", json!("plug:SLAVE=file"), "the name of a card"),
+            ("audio.input", json!("{type file file x}"), "the name of a card"),
             ("grok.instructions", json!("a\u{1b}b"), "control characters"),
             ("grok.language", json!("es"), "es-MX"),
             ("grok.voic", json!("ara"), "did you mean grok.voice?"),
@@ -233,6 +246,16 @@ mod tests {
             let words = refused(&[(key, value)]);
             assert!(words.contains(key) && words.contains(word), "{words}");
             assert!(!words.contains("xai-secret"), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_card_goes_by_its_name() {
+        for name in ["default", "null", "pulse", "Built-in Audio (2)", "Tee", "file"] {
+            assert!(is_card(name), "{name}");
+        }
+        for name in ["hw:CARD=Device_1,DEV=0", "plughw:0", "sysdefault:CARD=UAC2.0", "plug:dmix"] {
+            assert!(is_card(name), "{name}");
         }
     }
 
