@@ -173,6 +173,11 @@ impl Log {
         found.into_iter().map(|f| f.1).collect()
     }
 
+    /// The instructions the client gave last.
+    pub(crate) fn instructions(&self) -> Option<&str> {
+        self.of("in", "session.update").last()?["event"]["session"]["instructions"].as_str()
+    }
+
     /// Where the client cut replies off, in milliseconds of their sound.
     pub(crate) fn truncations(&self) -> Vec<u64> {
         self.of("in", "conversation.item.truncate")

@@ -3,6 +3,8 @@
 
 #[path = "siege/attack.rs"]
 mod attack;
+#[path = "siege/data.rs"]
+mod data;
 #[path = "siege/guest.rs"]
 mod guest;
 #[path = "siege/readers.rs"]
