@@ -26,6 +26,7 @@ use socketioxide::extract::{AckSender, Event as Name, SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::layer::SocketIoLayer;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
@@ -196,23 +197,33 @@ impl Hub {
             socket.on(event, move |TryData(payload): TryData<Payload>, ack: AckSender| {
                 let hub = hub.clone();
                 async move {
-                    match payload {
+                    hub.contained(id, || match payload {
                         Ok(Payload(payload)) => hub.heard(id, event, &payload, ack),
                         Err(_) => hub.left(id, Gone("an event that cannot be read")),
-                    }
+                    });
                 }
             });
         }
         let hub = self.clone();
         socket.on_fallback(move |Name(event): Name, ack: AckSender| {
             let hub = hub.clone();
-            async move { hub.unknown(id, &event, ack) }
+            async move { hub.contained(id, || hub.unknown(id, &event, ack)) }
         });
         let hub = self.clone();
         socket.on_disconnect(move || {
             let hub = hub.clone();
-            async move { hub.left(id, Gone("disconnected")) }
+            async move { hub.contained(id, || hub.left(id, Gone("disconnected"))) }
         });
+    }
+
+    /// Does something for one client. The library would swallow a panic and leave a socket that hangs;
+    /// here it costs that socket and is counted.
+    fn contained(&self, id: ClientId, work: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            self.trust.count_panic();
+            log::error!(client = id.0; "a panic in the panel cost one socket; the speaker is not affected");
+            self.left(id, Gone("a panic"));
+        }
     }
 
     /// One event of a client.

@@ -6,6 +6,7 @@ use grok_speaker::base::unit::{Rate, Volume};
 use grok_speaker::panel::event::{Audio, Command, Event, State};
 use grok_speaker::panel::trust::Role;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -239,4 +240,18 @@ async fn it_stops_at_once_and_says_goodbye() {
     desk.end().unwrap();
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     assert!(panel.closes().await);
+}
+
+/// A40: also where the panel itself is at work, with everything it knows in its hands: that socket is
+/// closed, it is counted, and the others go on.
+#[tokio::test]
+async fn a40_a_panic_of_the_panel_costs_one_socket() {
+    let desk = Desk::served(Desk::folder(), |_| {}, Arc::new(|_, _| panic!("on purpose")));
+    let mut witness = desk.panel(Role::Admin).await;
+    let mut panel = desk.panel(Role::Admin).await;
+    panel.send("grok-voice:clients", json!({})).await;
+    assert!(panel.closes().await);
+    assert_eq!(desk.trust.panics(), 1);
+    is_served(&mut witness).await;
+    desk.live(1, SOON).await;
 }
