@@ -13,6 +13,7 @@ use crate::host::thread::{PANEL, Worker};
 use crate::panel::event::{Event, Request};
 use crate::panel::{self, Fingerprint, Listener, Tls, Trust, Wires};
 use std::net::{SocketAddr, TcpListener};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -107,11 +108,13 @@ impl PanelLine {
             };
             let (options, stop) = (options.clone(), Arc::clone(&pulse));
             let worker = Worker::spawn("panel", PANEL, Arc::new(Silent), move || {
-                let served = super::runtime()
-                    .map_err(Into::into)
-                    .and_then(|r| r.block_on(panel::serve(options, listener, trust, wires, stop)));
-                if let Err(e) = served {
-                    log::error!("the panel has ended: {e}");
+                let serving = panel::serve(options, listener, trust.clone(), wires, stop);
+                let serve =
+                    || super::runtime().map_err(Into::into).and_then(|r| r.block_on(serving));
+                match catch_unwind(AssertUnwindSafe(serve)) {
+                    Ok(Ok(())) => {}
+                    Ok(Err(e)) => log::error!("the panel has ended: {e}"),
+                    Err(_) => trust.count_panic(),
                 }
             })?;
             Ok(Running { addresses, events, requests, pulse, worker })
@@ -228,4 +231,80 @@ fn listener(
 fn bind(address: SocketAddr, key: &str) -> std::io::Result<TcpListener> {
     let words = |e: std::io::Error| format!("it cannot listen on {address}: {e} ({key})");
     TcpListener::bind(address).map_err(|e| std::io::Error::new(e.kind(), words(e)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::unit::Rate;
+    use crate::host::tally::Tally;
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// A clock that fails the panel's thread once, when `fuse` is lit.
+    fn clock(fuse: &Arc<AtomicBool>) -> Clock {
+        let fuse = Arc::clone(fuse);
+        Arc::new(move || {
+            let panel = std::thread::current().name() == Some("panel");
+            assert!(!(panel && fuse.swap(false, Ordering::Relaxed)), "on purpose");
+            Moment::from_millis(5000)
+        })
+    }
+
+    fn page(line: &PanelLine) -> std::io::Result<String> {
+        let address = line.addresses[0].unwrap();
+        let mut tcp = TcpStream::connect(address)?;
+        tcp.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        tcp.write_all(request.as_bytes())?;
+        let mut text = String::new();
+        tcp.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// Attack A40 where it hurts most: in the one loop of the panel.
+    #[test]
+    fn a_panel_that_panics_is_counted_and_begun_anew() {
+        let folder = std::env::temp_dir().join(format!("panel-line-{}", std::process::id()));
+        let fuse = Arc::new(AtomicBool::new(false));
+        let clock = clock(&fuse);
+        let trust = Trust::open(&folder, Arc::new(|| 1_800_000_000));
+        let counters = Arc::new(Counters::default());
+        let shared = Shared {
+            trust: trust.clone(),
+            desk: Arc::new(|_, _| Box::pin(async { Ok(serde_json::Value::Null) })),
+            health: Arc::new(Health::new(Arc::clone(&clock))),
+            counters: Arc::clone(&counters),
+        };
+        let options = panel::Options {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            mdns: false,
+            state_dir: folder.clone(),
+            ..panel::Options::default()
+        };
+        let mut line = PanelLine::open(options, Sockets::default(), None, clock, shared);
+        assert!(page(&line).unwrap().contains("panel_panics_total 0"));
+        fuse.store(true, Ordering::Relaxed);
+        let runtime = crate::host::runtime().unwrap();
+        runtime.block_on(async {
+            // Whoever comes next meets the end of it.
+            drop(TcpStream::connect(line.addresses[0].unwrap()));
+            for _ in 0..100 {
+                let next = tokio::time::timeout(Duration::from_millis(50), line.next());
+                assert!(next.await.is_err(), "a command of a dead panel");
+                if line.running.is_none() && trust.panics() > 0 {
+                    break;
+                }
+            }
+        });
+        assert_eq!(trust.panics(), 1);
+        assert!(line.running.is_none() && !line.revive(Moment::from_millis(5500)));
+        assert!(line.revive(Moment::from_millis(8000)));
+        Tally::new(counters, Rate(24_000), Arc::default()).second(&Arc::default(), &trust);
+        assert!(page(&line).unwrap().contains("panel_panics_total 1"));
+        line.stop(Moment::from_millis(9000));
+        let _ = std::fs::remove_dir_all(folder);
+    }
 }

@@ -214,7 +214,8 @@ impl Trust {
         self.0.next_client.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn count_panic(&self) {
+    /// A panic that was contained.
+    pub fn count_panic(&self) {
         self.0.panics.fetch_add(1, Ordering::Relaxed);
     }
 
