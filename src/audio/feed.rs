@@ -136,7 +136,7 @@ impl Feed {
         pushed
     }
 
-    /// Silences everything older than `epoch`: one atomic store. Playout fades within 4 ms and
+    /// Silences everything older than `epoch`: one atomic store. Playout fades within 3 ms and
     /// tells `Flushed` when the last of it has left the speaker. Several flushes in a row may be
     /// answered by one `Flushed` with the newest epoch.
     pub fn flush(&mut self, epoch: Epoch) {

@@ -1,6 +1,6 @@
 //! Called once per output period by whoever owns the card's clock.
 //!
-//! Goal: the first sample of a reply sounds at once, an interrupted reply is silent within 4 ms,
+//! Goal: the first sample of a reply sounds at once, an interrupted reply is silent within 3 ms,
 //! and what was heard is known to the sample. What cannot be changed: speech arrives unevenly,
 //! mostly faster than it plays, and the card wants its period now. Choice: one ring of speech at
 //! the service's rate; a tag starts with its first sample, without a pre-buffer, because the
@@ -36,8 +36,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Fade of a flush: shorter clicks, longer is heard as a reply that will not stop. Its ends are round:
-/// a straight one of 5 ms clicks 16 dB louder (a voice of 150 Hz, what is above 2 kHz).
-pub const FADE: Duration = Duration::from_millis(4);
+/// a straight one of 5 ms clicks 9 dB louder (a voice of 150 Hz, what is above 2 kHz).
+pub const FADE: Duration = Duration::from_millis(3);
 /// Speech that must be ready before sound goes on after a gap: a few of the service's deltas, and
 /// little enough that a person takes it for a breath.
 pub const START_THRESHOLD: Duration = Duration::from_millis(120);
