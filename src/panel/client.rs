@@ -306,7 +306,7 @@ impl Client {
 
     /// The meters moved. Says whether it gets them with all who have room for them; for one that is
     /// slow they are lost.
-    pub(super) fn watch(&mut self) -> bool {
+    pub(super) fn meter(&mut self) -> bool {
         let metered = self.packets > 0 && ask::may(TELLS, self.role(), name::TICK);
         seat(&self.socket, METERS, &mut self.metered, metered);
         self.packets -= usize::from(metered);

@@ -3,13 +3,14 @@
 
 mod errands;
 mod links;
+mod often;
 mod payload;
 
 use super::ask::{self, Ask, Verdict};
-use super::client::{Client, Gone, Seen, Slice, reply};
+use super::client::{Client, Gone, Seen, reply};
 use super::engine::{self, Limits};
 use super::errand::{Asker, Desk};
-use super::event::{Answer, Audio, ClientId, Command, Event, Request, Tick};
+use super::event::{Answer, ClientId, Command, Event, Request, Tick};
 use super::feed::Feed;
 use super::pairing::{Trust, Visitor};
 use super::stream::Peer;
@@ -45,11 +46,6 @@ const SILENCE: Duration = Duration::from_secs(16);
 const UNUSED: Duration = Duration::from_secs(10);
 /// Time for the last packet to leave before the connection is cut.
 const GRACE: Duration = Duration::from_millis(500);
-/// Samples in one piece of sound: 200 ms at 24 kHz, so that several fit into one polling answer.
-const PIECE: usize = 4800;
-/// While slices follow each other this closely, meters wait for the next and leave in one write with
-/// it; never for longer than a turn of the loop.
-const CLOSE: Duration = Duration::from_millis(30);
 /// Releases of the talk button that found the host's queue full; one client holds one button.
 const OWED: usize = 64;
 
@@ -73,9 +69,9 @@ struct State {
     next_request: u64,
     next_slice: u64,
     next_traffic: u64,
-    /// When the last slice left.
+    /// When a slice was last sent to anybody.
     sounded: Option<Moment>,
-    /// Meters that wait for the next.
+    /// Meters that wait for the next slice.
     tick: Option<Tick>,
     owed: Vec<Request>,
     errands: Errands,
@@ -352,26 +348,14 @@ impl Hub {
             }
             Event::Turn(turn) => state.feed.turn(turn),
             Event::Notice(notice) => state.feed.notice(notice),
-            Event::Audio(audio) => {
-                if state.sound(&audio) {
-                    state.sounded = Some((self.clock)());
-                    state.measure();
-                }
-            }
+            Event::Audio(audio) => state.sound(&audio, (self.clock)()),
             Event::Traffic(traffic) => {
                 let seen = Arc::new(Seen::new(state.next_traffic, traffic));
                 state.next_traffic += 1;
                 let inspecting = state.clients.values_mut().filter(|c| c.inspecting);
                 inspecting.for_each(|client| client.see(&seen));
             }
-            Event::Tick(tick) => {
-                let now = (self.clock)();
-                state.tick = Some(tick);
-                if state.sounded.is_none_or(|last| now.since(last) > CLOSE) {
-                    state.measure();
-                }
-                return;
-            }
+            Event::Tick(tick) => return state.meter(tick, (self.clock)()),
             Event::Answer(answer) => {
                 let seq = state.feed.seq();
                 if let Some(client) = state.clients.get_mut(&answer.client) {
@@ -432,7 +416,7 @@ impl Hub {
         }
         self.pay(state);
         self.pump(state);
-        state.measure();
+        state.send_meters();
         state.links.retain(|_, link| {
             let over = link.end.is_some_and(|end| now >= end);
             if over && let Some(peer) = &link.peer {
@@ -471,47 +455,6 @@ impl Hub {
                 || link.end.is_some()
                 || now.since(link.opened) < UNUSED
         });
-    }
-}
-
-impl State {
-    /// Sends the meters that wait.
-    fn measure(&mut self) {
-        let Some(tick) = self.tick.take() else { return };
-        let mut watched = None;
-        for client in self.clients.values_mut() {
-            if client.watch() {
-                watched = Some(&*client);
-            }
-        }
-        if let Some(any) = watched {
-            any.tick(self.feed.seq(), &tick);
-        }
-    }
-
-    /// A slice for those who listen and for the one whose typed turn it answers. Says whether it was
-    /// for anybody.
-    fn sound(&mut self, audio: &Audio) -> bool {
-        let Self { clients, feed, next_slice, .. } = self;
-        let seq = feed.seq();
-        let ears = |c: &Client| c.listening || audio.to == Some(c.id);
-        if !clients.values().any(ears) {
-            return false;
-        }
-        for piece in audio.pcm.chunks(PIECE) {
-            let slice = Arc::new(Slice::new(&audio.item, *next_slice, audio.rate, piece));
-            *next_slice += 1;
-            let mut in_step = None;
-            for client in clients.values_mut() {
-                if client.hear(ears(client), &slice, seq) {
-                    in_step = Some(&*client);
-                }
-            }
-            if let Some(any) = in_step {
-                any.play(&slice);
-            }
-        }
-        true
     }
 }
 
