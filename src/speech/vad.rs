@@ -81,9 +81,9 @@ pub struct Echo {
     pub left: bool,
 }
 
-/// How many vowels there were of late.
+/// What the vowels of late prove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Vowel {
+enum Proof {
     Missing,
     Nearly,
     Enough,
@@ -163,13 +163,13 @@ impl Vad {
                 let hit = self.score >= asks.score && stands_out;
                 self.clear = self.clear << 1 | u64::from(self.score >= CLEAR);
                 let clear = of_last(self.clear, CLEAR_WINDOW) >= CLEAR_ENOUGH;
-                let vowels = match echo {
-                    None => Vowel::Unasked,
-                    Some(_) if self.vowels.enough(clear) => Vowel::Enough,
-                    Some(_) if self.vowels.nearly_enough() => Vowel::Nearly,
-                    Some(_) => Vowel::Missing,
+                let proof = match echo {
+                    None => Proof::Unasked,
+                    Some(_) if self.vowels.enough(clear) => Proof::Enough,
+                    Some(_) if self.vowels.nearly_enough() => Proof::Nearly,
+                    Some(_) => Proof::Missing,
                 };
-                self.voice = self.decide(hit, asks, vowels);
+                self.voice = self.decide(hit, asks, proof);
             }
         }
         (Score(self.score), self.voice)
@@ -216,19 +216,19 @@ impl Vad {
         self.trusted = false;
     }
 
-    fn decide(&mut self, hit: bool, asks: &Asks, vowels: Vowel) -> Voice {
+    fn decide(&mut self, hit: bool, asks: &Asks, proof: Proof) -> Voice {
         self.hits = self.hits << 1 | u64::from(hit);
         let of_last = |frames: u32| of_last(self.hits, frames);
         let recent = of_last(WINDOW);
         let enough = of_last(asks.window) >= asks.talking;
-        let sure = vowels >= Vowel::Enough || of_last(SECOND) >= WHISPER;
+        let sure = proof >= Proof::Enough || of_last(SECOND) >= WHISPER;
         if enough && sure {
             return Voice::Talking;
         }
         let quiet = of_last(asks.hang) <= asks.stray;
         match self.voice {
             _ if quiet => Voice::Quiet,
-            Voice::Quiet | Voice::Maybe if enough && vowels == Vowel::Nearly => Voice::Likely,
+            Voice::Quiet | Voice::Maybe if enough && proof == Proof::Nearly => Voice::Likely,
             Voice::Quiet if recent >= MAYBE => Voice::Maybe,
             Voice::Quiet => Voice::Quiet,
             Voice::Maybe => Voice::Maybe,
@@ -251,7 +251,7 @@ mod tests {
 
     fn frames(vad: &mut Vad, hit: bool, count: u32) -> Voice {
         for _ in 0..count {
-            vad.voice = vad.decide(hit, &IDLE, Vowel::Unasked);
+            vad.voice = vad.decide(hit, &IDLE, Proof::Unasked);
         }
         vad.voice
     }
@@ -290,7 +290,7 @@ mod tests {
     fn without_vowels_it_takes_a_second() {
         let mut vad = Vad::new();
         let mut frames =
-            |count| (0..count).map(|_| vad.decide(true, &PLAYING, Vowel::Missing)).last();
+            |count| (0..count).map(|_| vad.decide(true, &PLAYING, Proof::Missing)).last();
         assert_ne!(frames(53), Some(Voice::Talking));
         assert_eq!(frames(1), Some(Voice::Talking));
     }
@@ -298,18 +298,18 @@ mod tests {
     #[test]
     fn with_few_vowels_it_is_likely_until_it_is_quiet() {
         let mut vad = Vad::new();
-        let mut frames = |hit, vowels, count| {
+        let mut frames = |hit, proof, count| {
             for _ in 0..count {
-                vad.voice = vad.decide(hit, &PLAYING, vowels);
+                vad.voice = vad.decide(hit, &PLAYING, proof);
             }
             vad.voice
         };
-        assert_eq!(frames(true, Vowel::Missing, 9), Voice::Maybe);
-        assert_eq!(frames(true, Vowel::Nearly, 1), Voice::Likely);
-        assert_eq!(frames(false, Vowel::Missing, 10), Voice::Likely);
-        assert_eq!(frames(true, Vowel::Enough, 10), Voice::Talking);
-        assert_eq!(frames(true, Vowel::Nearly, 10), Voice::Talking);
-        assert_eq!(frames(false, Vowel::Nearly, 27), Voice::Quiet);
+        assert_eq!(frames(true, Proof::Missing, 9), Voice::Maybe);
+        assert_eq!(frames(true, Proof::Nearly, 1), Voice::Likely);
+        assert_eq!(frames(false, Proof::Missing, 10), Voice::Likely);
+        assert_eq!(frames(true, Proof::Enough, 10), Voice::Talking);
+        assert_eq!(frames(true, Proof::Nearly, 10), Voice::Talking);
+        assert_eq!(frames(false, Proof::Nearly, 27), Voice::Quiet);
     }
 
     #[test]
@@ -318,7 +318,7 @@ mod tests {
             let mut vad = Vad::new();
             let call = [(true, 5), (false, 9), (true, 5)];
             let mut call = call.into_iter().flat_map(|(hit, count)| (0..count).map(move |_| hit));
-            call.any(|hit| vad.decide(hit, asks, Vowel::Unasked) == Voice::Talking)
+            call.any(|hit| vad.decide(hit, asks, Proof::Unasked) == Voice::Talking)
         };
         assert!(said(&PLAYING) && !said(&IDLE));
     }
@@ -339,7 +339,7 @@ mod tests {
             for _ in 0..frames {
                 vad.score = score;
                 let asks = if vad.is_busy() { &BUSY } else { &IDLE };
-                vad.voice = vad.decide(score >= asks.score, asks, Vowel::Unasked);
+                vad.voice = vad.decide(score >= asks.score, asks, Proof::Unasked);
             }
             vad.voice
         };
