@@ -39,6 +39,9 @@ const REST_FOLLOW: f32 = 0.05;
 /// before somebody is heard to speak. From digital silence it rises from -100 dBFS.
 const REST_RISE: f32 = 1.01;
 const REST_LEAST: f32 = 1e-10;
+/// Blocks of pauses before their level is believed, and nothing is lifted before: 200 ms. What never
+/// pauses is a crowd or a television, and no quieter behind it for being lifted.
+const REST_MIN: u32 = 20;
 
 /// What the detectors say of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +67,9 @@ pub struct GainControl {
     /// Mean power of speech, from so many blocks.
     level: f32,
     spoken: u32,
-    /// Mean power of pauses, once there was one.
-    rest: Option<f32>,
+    /// Mean power of pauses, from so many blocks.
+    rest: f32,
+    rested: u32,
     ramp: Ramp,
     limiter: Limiter,
 }
@@ -85,7 +89,8 @@ impl GainControl {
             settled: false,
             level: 0.0,
             spoken: 0,
-            rest: None,
+            rest: 0.0,
+            rested: 0,
             ramp: Ramp::new(Gain::UNITY),
             limiter: Limiter::new(BLOCK_RATE),
         }
@@ -115,16 +120,24 @@ impl GainControl {
     }
 
     fn rest(&mut self, power: f32) {
-        self.rest = Some(self.rest.map_or(power, |rest| {
-            (rest + REST_FOLLOW * (power - rest)).min(REST_RISE * rest + REST_LEAST)
-        }));
+        if self.rested < REST_MIN {
+            self.rested += 1;
+            self.rest += (power - self.rest) / self.rested as f32;
+        } else {
+            let most = REST_RISE * self.rest + REST_LEAST;
+            self.rest = (self.rest + REST_FOLLOW * (power - self.rest)).min(most);
+        }
     }
 
     fn aim(&mut self, most: f32) {
         if self.spoken < SPOKEN_MIN {
             return;
         }
-        let quiet = (REST_MOST - Db::from_power(self.rest.unwrap_or(0.0)).0).max(0.0);
+        let quiet = if self.rested < REST_MIN {
+            0.0
+        } else {
+            (REST_MOST - Db::from_power(self.rest).0).max(0.0)
+        };
         let aim = (AIM - Db::from_power(self.level).0).clamp(LEAST, most).min(quiet);
         let way = aim - self.gain;
         self.moving = way.abs() > if self.moving { UP } else { CLOSE };
@@ -240,6 +253,24 @@ mod tests {
             }
         }
         assert!((-52.0..REST_MOST + 2.5).contains(&loudest), "pauses at {loudest}");
+    }
+
+    #[test]
+    fn a_crowd_that_never_pauses_is_not_lifted_and_who_speaks_in_it_neither() {
+        let (mut control, mut talker) = (GainControl::new(Level::Auto), Talker::new());
+        for i in 0..3000 {
+            // A moment of silence first, before a microphone delivers.
+            let level = if i < 10 { -140.0 } else { -42.0 };
+            let (mut block, _) = talker.next(if i < 2000 { level } else { -36.0 }, level);
+            control.process(&mut block, if i < 10 { Heard::Rest } else { Heard::Speech });
+            assert_eq!(control.gain, 0.0, "block {i}");
+        }
+        // It goes, and the next to speak is as loud as ever.
+        for _ in 0..2000 {
+            let (mut block, heard) = talker.next(-36.0, -80.0);
+            control.process(&mut block, heard);
+        }
+        assert!(control.gain > 12.0, "{}", control.gain);
     }
 
     #[test]
