@@ -52,11 +52,9 @@ const BUSY_TO: f32 = 0.7;
 
 /// Score from which a vowel is looked for: the detector is sure of a short one when it is over.
 const VOWEL: f32 = 0.35;
-/// Score that coughs hardly reach, frames looked back at for it, 400 ms, and how many of them must
-/// have it for fewer vowels to do.
+/// Score that coughs hardly reach, and frames looked back at for it, 400 ms.
 const CLEAR: f32 = 0.9;
 const CLEAR_WINDOW: u32 = 25;
-const CLEAR_ENOUGH: u32 = 4;
 /// Frames of speech without vowels, a whisper, that are believed: so many in the last second. Coughs
 /// have pauses, which the detector does not always see, and breath is shorter.
 const WHISPER: u32 = 54;
@@ -162,7 +160,7 @@ impl Vad {
                 };
                 let hit = self.score >= asks.score && stands_out;
                 self.clear = self.clear << 1 | u64::from(self.score >= CLEAR);
-                let clear = of_last(self.clear, CLEAR_WINDOW) >= CLEAR_ENOUGH;
+                let clear = of_last(self.clear, CLEAR_WINDOW);
                 let proof = match echo {
                     None => Proof::Unasked,
                     Some(_) if self.vowels.enough(clear) => Proof::Enough,

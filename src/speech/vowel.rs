@@ -30,8 +30,10 @@ const COUNTED: u32 = 45;
 const ENOUGH: u32 = 7;
 /// One block less and it is speech most likely, but so are some coughs.
 const NEARLY: u32 = 6;
-/// What is clearly speech needs 50 ms: the vowel of a short call, before it closes.
-const ENOUGH_CLEAR: u32 = 5;
+/// Where so many frames are clearly speech, fewer do: 50 ms, the vowel of a short call before it
+/// closes; and after 160 ms one block, which a slam has not.
+const CLEAR: (u32, u32) = (4, 5);
+const CLEARER: (u32, u32) = (10, 1);
 
 /// Counts them.
 #[derive(Debug)]
@@ -84,9 +86,10 @@ impl Vowels {
         self.found = self.found << 1 | u64::from(vowel);
     }
 
-    /// Whether there were enough of late; `clear`: for what is clearly speech.
-    pub(super) fn enough(&self, clear: bool) -> bool {
-        self.counted() >= if clear { ENOUGH_CLEAR } else { ENOUGH }
+    /// Whether there were enough of late, `clear` frames being clearly speech.
+    pub(super) fn enough(&self, clear: u32) -> bool {
+        let of = |(frames, blocks): (u32, u32)| clear >= frames && self.counted() >= blocks;
+        self.counted() >= ENOUGH || of(CLEAR) || of(CLEARER)
     }
 
     /// Whether there were enough for what would cost nobody a reply.
@@ -189,7 +192,7 @@ mod tests {
         (0..50).any(|block| {
             let at = |i| (block * BLOCK + i) as f32 / 16_000.0;
             vowels.process(&Block(std::array::from_fn(|i| sound(at(i)))), true);
-            vowels.enough(true)
+            vowels.enough(CLEAR.0)
         })
     }
 
@@ -218,6 +221,21 @@ mod tests {
             }));
             vowels.process(&tone, false);
         }
-        assert!(!vowels.enough(true));
+        assert!(!vowels.enough(CLEARER.0));
+    }
+
+    #[test]
+    fn the_clearer_speech_is_the_fewer_vowels_it_needs() {
+        let mut vowels = Vowels::new();
+        let mut least = |clear: u32| {
+            vowels.found = 0;
+            (1..=ENOUGH).find(|_| {
+                vowels.found = vowels.found << 1 | 1;
+                vowels.enough(clear)
+            })
+        };
+        assert_eq!([0, 3, 4, 9, 10, 25].map(&mut least), [7, 7, 5, 5, 1, 1].map(Some));
+        vowels.found = 0;
+        assert!(!vowels.enough(25), "without any it is none");
     }
 }
