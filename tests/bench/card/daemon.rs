@@ -1,4 +1,4 @@
-//! The daemon, its front end off and its gate open: everything it hears is sent.
+//! The daemon, its gate open: everything it hears is sent.
 
 use crate::card::Card;
 use crate::service::Service;
@@ -13,7 +13,8 @@ fn control(card: &Card) -> String {
     format!("control.socket={}", card.folder.join("control.sock").display())
 }
 
-pub(crate) fn command(card: &Card, service: &Service) -> Command {
+/// `front` is how much of each stage of the front end: `off` or `auto`.
+pub(crate) fn command(card: &Card, service: &Service, front: &str) -> Command {
     let path = |n: &str| card.folder.join(n).display().to_string();
     std::fs::write(path("config.toml"), "").unwrap();
     let sets = [
@@ -21,15 +22,15 @@ pub(crate) fn command(card: &Card, service: &Service) -> Command {
         format!("grok.ca_file={}", path("ca.pem")),
         format!("state.directory={}", path("state")),
         control(card),
+        format!("speech.echo_cancellation={front}"),
+        format!("speech.noise_suppression={front}"),
+        format!("speech.gain_control={front}"),
     ];
     let fixed = [
         "audio.input=mic",
         "audio.output=speaker",
         "turn.mode=open",
         "turn.gate=always",
-        "speech.echo_cancellation=off",
-        "speech.noise_suppression=off",
-        "speech.gain_control=off",
         "panel.listen=127.0.0.1:0",
         "log.level=warn",
     ];

@@ -2,7 +2,8 @@
 //! beside it: the card alone, and what a person would write instead (`bridge/`).
 //!
 //! The card is the software card of the tests, the service a small one of this program's own over
-//! TLS on the loopback interface, the front end is off and everything the microphone hears is sent.
+//! TLS on the loopback interface, the front end is off and everything the microphone hears is sent. The
+//! daemon takes a second turn with its front end on.
 //!
 //! How sound is timed: a witness reads the monitor of each null sink. The sink's clock is the
 //! system's, so one line, moment = origin + sample / rate, places every sample, whatever the
@@ -53,11 +54,14 @@ const STOPS: usize = 15;
 /// How often each is started for that: where its periods fall in the blocks of the sound server is
 /// decided at its start, and is worth 10 ms.
 const STARTS: usize = 3;
+/// By how much the front end delays sound, its resampler, which is never off, left out.
+const FRONT_MS: f64 = 10.0;
 /// How long work is counted.
 const WORK: Duration = Duration::from_secs(8);
 
 /// Who is measured.
 const DAEMON: &str = "daemon";
+const WHOLE: &str = "daemon, front end on";
 const BRIDGE: &str = "bridge";
 const BRIDGE_SHORT: &str = "bridge, 20 ms periods";
 const IN_ALONE: &str = "card alone (arecord, 20 ms)";
@@ -129,7 +133,9 @@ fn main() {
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         println!("round {round} of {rounds}, load {}", load.trim());
         sheet.add(IN_ALONE, IN, alone::capture(&card, CLICKS));
-        measure(&mut sheet, DAEMON, &card, &service, || daemon::command(&card, &service));
+        for (who, front) in [(DAEMON, "off"), (WHOLE, "auto")] {
+            measure(&mut sheet, who, &card, &service, || daemon::command(&card, &service, front));
+        }
         let (times, dry) = alone::playback(&card, REPLIES);
         sheet.add(OUT_ALONE, OUT, times);
         sheet.add(OUT_ALONE, UNDERRUNS, vec![dry as f64]);
@@ -176,7 +182,7 @@ fn measure(
             let times = subject.started_to_silence(card, service, STOPS / STARTS);
             found.entry(SILENCE).or_default().extend(times);
         }
-        if who == DAEMON {
+        if who == DAEMON || who == WHOLE {
             for (what, way) in [(CHUNK, "chunk_to_socket"), (DELTA, "delta_to_card")] {
                 found.entry(what).or_default().extend(daemon::inside(card, way));
             }
@@ -204,7 +210,7 @@ fn measure(
     for (what, number) in numbers {
         sheet.add(who, what, vec![number]);
     }
-    if who == DAEMON {
+    if who == DAEMON || who == WHOLE {
         let (overruns, underruns) = daemon::xruns(card);
         sheet.add(who, OVERRUNS, vec![overruns as f64]);
         sheet.add(who, UNDERRUNS, vec![underruns as f64]);
@@ -222,13 +228,15 @@ fn threads(listening: &Work, talking: &Work) {
 }
 
 fn show(sheet: &Sheet) {
-    let all = [IN_ALONE, OUT_ALONE, DAEMON, BRIDGE, BRIDGE_SHORT];
+    let all = [IN_ALONE, OUT_ALONE, DAEMON, WHOLE, BRIDGE, BRIDGE_SHORT];
     println!("\nmilliseconds                           p50     p95     p99      n");
     for what in [IN, OUT, SILENCE, CHUNK, DELTA, OPEN, APPEND] {
         sheet.times(what, &all);
     }
-    let all = [DAEMON, BRIDGE, BRIDGE_SHORT];
-    println!("\n                                     daemon       bridge bridge, 20 ms");
+    let all = [DAEMON, WHOLE, BRIDGE, BRIDGE_SHORT];
+    println!(
+        "\n                                     daemon front end on       bridge bridge, 20 ms"
+    );
     for what in [
         CPU_LISTENING,
         OWN_LISTENING,
@@ -275,6 +283,20 @@ fn bars(sheet: &Sheet, binary: f64) {
     bar("PSS talking (MB)", ours(PSS_TALKING, 0.5), 10.0);
     bar("threads", ours(THREADS, 0.5), 8.0);
     bar("binary, stripped (MB)", binary, 10.0);
-    let broken = ours(GAPS, 0.5) + ours(OVERRUNS, 0.5) + ours(UNDERRUNS, 0.5);
-    bar("gaps, overruns and underruns", broken, 0.0);
+    let broken = |who| [GAPS, OVERRUNS, UNDERRUNS].map(|what| sheet.one(who, what)).iter().sum();
+    bar("gaps, overruns and underruns", broken(DAEMON), 0.0);
+
+    println!("\nbars with the front end on: its own delay and no more");
+    let whole = |what, share| sheet.of(WHOLE, what, share);
+    for (words, share) in [("p50", 0.5), ("p99", 0.99)] {
+        let limit = ours(IN, share) + FRONT_MS;
+        bar(&format!("microphone -> service {words}"), whole(IN, share), limit);
+    }
+    bar("service -> ear p50", whole(OUT, 0.5), 18.0);
+    bar("service -> ear p95", whole(OUT, 0.95), 28.0);
+    bar("speech_started -> silence p50", whole(SILENCE, 0.5), 22.0);
+    bar("speech_started -> silence p95", whole(SILENCE, 0.95), 32.0);
+    bar("PSS listening (MB)", whole(PSS_LISTENING, 0.5), 14.0);
+    bar("PSS talking (MB)", whole(PSS_TALKING, 0.5), 14.0);
+    bar("gaps, overruns and underruns", broken(WHOLE), 0.0);
 }

@@ -8,6 +8,8 @@
 //!
 //! Each pass runs twice, with [`SHORT`] and with [`LONG`] seconds of sound; the difference is free of
 //! what happens once. Where the instructions go is written to `target/bench/`.
+//!
+//! At the end, in time and not in counts, the slowest block of the front end: a mean hides it.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -15,6 +17,7 @@
 )]
 
 mod floor;
+mod front;
 mod line;
 mod main_thread;
 mod microphone;
@@ -22,6 +25,7 @@ mod speaker;
 #[path = "../tls.rs"]
 mod tls;
 
+use front::{Card, Far};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -30,12 +34,15 @@ const SHORT: u32 = 5;
 const LONG: u32 = 10;
 
 /// A pass: its name, what it does, which pass is its floor.
-const PASSES: [(&str, &str, Option<&str>); 5] = [
+const PASSES: [(&str, &str, Option<&str>); 8] = [
     ("append", "floor of the way out: base64, JSON, mask, TLS", None),
     ("delta", "floor of the way in: TLS, JSON, base64", None),
     ("microphone", "capture -> wire", Some("append")),
     ("speaker", "wire -> card", Some("delta")),
     ("silence", "nothing said -> card", None),
+    ("front", "front end, the speaker audible", None),
+    ("front-i2s", "the same of 48 kHz and two channels", None),
+    ("front-still", "front end, the speaker silent", None),
 ];
 
 /// Callgrind counts inside this function only; it knows it by its name.
@@ -66,6 +73,9 @@ fn pass(name: &str, seconds: u32) {
         "microphone" => microphone::to_the_wire(seconds),
         "speaker" => speaker::from_the_wire(seconds),
         "silence" => speaker::of_nothing(seconds),
+        "front" => front::chain(Far::Audible, Card::Plain, seconds),
+        "front-i2s" => front::chain(Far::Audible, Card::I2s, seconds),
+        "front-still" => front::chain(Far::Silent, Card::Plain, seconds),
         other => panic!("no pass {other}"),
     }
 }
@@ -95,6 +105,11 @@ fn drive() {
         }
     }
     println!("Where they go: {}", folder.display());
+    for (card, words) in [(Card::Plain, "16 kHz"), (Card::I2s, "48 kHz and two channels")] {
+        let (slowest, mean) = front::slowest(card);
+        let [slowest, mean] = [slowest, mean].map(|time| time.as_micros());
+        println!("front end, {words}: slowest block {slowest} us, mean {mean} us, here");
+    }
 }
 
 fn output(folder: &Path, name: &str) -> PathBuf {
