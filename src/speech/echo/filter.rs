@@ -263,6 +263,19 @@ impl Filter {
         }
     }
 
+    /// Share of what was learned that is lost when the filter begins at `first`.
+    pub(super) fn lost_at(&self, first: usize) -> f32 {
+        let (mut all, mut lost) = (TINY, 0.0);
+        for (part, w) in (self.first..).zip(&self.weights) {
+            let size: f32 = w.power().iter().sum();
+            all += size;
+            if !(first..first + PARTS).contains(&part) {
+                lost += size;
+            }
+        }
+        lost / all
+    }
+
     /// Lets the filter begin elsewhere. What was learned keeps its place in time.
     pub(super) fn begin(&mut self, first: usize) {
         let first = first.min(LATEST);

@@ -48,6 +48,9 @@ const CLIPPED: f32 = 0.98;
 const GOOD: Db = Db(15.0);
 /// Audible blocks after which it may be: 5 s, when the filter's late parts have settled too.
 const SETTLED: u32 = 500;
+/// Share of what the filter knows that it may lose by a move while it works: the end of the room's
+/// answer, and not the direct sound.
+const LOST_MOST: f32 = 0.1;
 /// Larger than any sample a card delivers; a wild value must not overflow.
 const WILD: f32 = 4.0;
 
@@ -167,6 +170,10 @@ impl Canceller {
         self.transform.forward(&mut work, &mut near);
         let filter = &self.filter;
         if let Some(first) = self.search.look(&near, |lag| filter.far(lag), filter.first()) {
+            // Music repeats itself: the search may find the bar before.
+            if self.measure.is_placed() && filter.lost_at(first) > LOST_MOST {
+                return;
+            }
             self.filter.begin(first);
             self.drift.forget();
         }

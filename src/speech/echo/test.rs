@@ -159,6 +159,23 @@ fn a_late_echo_is_found_and_a_jump_is_followed() {
 }
 
 #[test]
+fn a_filter_that_works_is_not_moved_off_the_echo() {
+    let far = syllables(1, 400);
+    let mic = through(&far, &room(2, 100));
+    let mut canceller = Canceller::new(None);
+    run(&mut canceller, &mic, &far);
+    assert!(canceller.measure.is_placed());
+    let filter = &canceller.filter;
+    assert!(filter.lost_at(filter.first()) == 0.0);
+    // The direct sound lies in the first part, and the answer is 50 ms long.
+    assert!(filter.lost_at(filter.first() + 1) > LOST_MOST);
+    assert!(filter.lost_at(LATEST) > 0.99);
+    // No echo any more: it may be looked for anywhere.
+    run(&mut canceller, &syllables(7, 400), &far);
+    assert!(!canceller.measure.is_placed());
+}
+
+#[test]
 fn two_clocks_are_seen_to_drift() {
     let far = syllables(1, 600);
     let steady = through(&far, &room(2, 100));
