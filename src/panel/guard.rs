@@ -239,12 +239,17 @@ pub(super) fn recognise<'a>(
 
 /// The session token in the cookies: 64 hexadecimal digits under our name.
 fn token<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    cookies(headers, name).find(|value| value.len() == 64)
+}
+
+/// What the cookies of this name hold.
+pub(super) fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|cookies| cookies.to_str().ok())
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(known, value)| *known == name && value.len() == 64)
+        .filter(move |(known, _)| *known == name)
         .map(|(_, value)| value)
 }

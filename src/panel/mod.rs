@@ -8,7 +8,7 @@
 //! (numbers, ring, snapshot).
 //! Doors: `engine` (how the libraries serve), `stream` and `server` (accept loop), `guard` (outermost
 //! check), `pairing` (tokens and their file), `ca` and `tls` (certificates), `mdns` (name on the
-//! network), `pages` (HTTP), `socket` and `client` (Socket.IO).
+//! network), `pages` and `redirect` (HTTP), `socket` and `client` (Socket.IO).
 
 pub mod ask;
 pub mod errand;
@@ -31,6 +31,8 @@ mod mdns;
 mod pages;
 #[cfg(feature = "io")]
 mod pairing;
+#[cfg(feature = "io")]
+mod redirect;
 #[cfg(feature = "io")]
 mod server;
 #[cfg(feature = "io")]

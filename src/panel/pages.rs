@@ -3,6 +3,7 @@
 
 use super::guard;
 use super::pairing::{Trust, Visitor};
+use super::redirect::{self, Way};
 use super::stream::Peer;
 use super::tls::Tls;
 use super::trust::Denied;
@@ -12,7 +13,7 @@ use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode, Uri, header};
 use serde::Deserialize;
 use serde_json::json;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -35,6 +36,8 @@ pub(super) struct Sources {
     pub(super) clock: Clock,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
+    /// Port of HTTP.
+    pub(super) plain: Option<u16>,
     /// What HTTPS is served with, and its port.
     pub(super) tls: Option<(u16, Tls)>,
 }
@@ -96,12 +99,27 @@ pub(super) fn router(sources: Sources) -> Router {
         .route("/api/session", get(session))
         .route("/api/leave", post(leave))
         .route("/api/trust", get(trust))
+        .route("/api/trusted", post(redirect::remember))
+        .route("/trusted.js", get(redirect::probe))
         .route("/ca.crt", get(anchor))
         .with_state(sources)
 }
 
-async fn index(headers: HeaderMap) -> Response {
-    INDEX.answer(&headers)
+async fn index(
+    State(sources): State<Sources>,
+    Extension(peer): Extension<Arc<Peer>>,
+    visitor: Option<Extension<Visitor>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let visitor = visitor.as_deref();
+    match redirect::way(&sources, &peer, visitor, &uri, &headers) {
+        Way::Stay => INDEX.answer(&headers),
+        Way::Unmark(cookie) => {
+            ([(header::SET_COOKIE, cookie)], INDEX.answer(&headers)).into_response()
+        }
+        Way::On(elsewhere) => elsewhere,
+    }
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
@@ -223,7 +241,12 @@ async fn trust(State(sources): State<Sources>, Extension(peer): Extension<Arc<Pe
         let print = tls.fingerprint();
         json!({"port": port, "sha256": print.sha256, "groups": print.groups})
     });
-    let body = json!({"secure": peer.secure, "secrets": peer.may_carry_secrets(), "tls": tls});
+    let body = json!({
+        "secure": peer.secure,
+        "secrets": peer.may_carry_secrets(),
+        "plain": sources.plain,
+        "tls": tls,
+    });
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 

@@ -170,6 +170,7 @@ pub async fn serve(
     let names = own_names(&options.hosts);
     let card = Card::new(&names, &listener, trust.device(), &options.build);
     let mut herald = card.filter(|_| options.mdns).map(Herald::new);
+    let plain = listener.address().map(|address| address.port());
     let doors = Doors::open(listener)?;
     let crowd = Arc::new(Crowd::new(&options));
     let tls = match &doors.tls {
@@ -179,7 +180,8 @@ pub async fn serve(
     let asks = (requests, desk);
     let hub = Hub::new(trust.clone(), clock.clone(), asks, options.build, options.max_per_session);
     let (layer, io) = hub.layer();
-    let sources = Sources { trust: trust.clone(), clock: clock.clone(), health, metrics, tls };
+    let sources =
+        Sources { trust: trust.clone(), clock: clock.clone(), health, metrics, plain, tls };
     let guard = Arc::new(Guard {
         names,
         trust: trust.clone(),

@@ -47,7 +47,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 const DOORS: &[(&str, &[&str])] = &[
     ("alsa", &["audio/card/"]),
     ("anyhow", &["cli.rs", "host/"]),
-    ("axum", &["panel/guard.rs", "panel/pages.rs"]),
+    ("axum", &["panel/guard.rs", "panel/pages.rs", "panel/redirect.rs"]),
     ("base64", &["conversation/journal.rs", "grok/", "host/desk/record.rs", "standin/wire.rs"]),
     ("clap", &["cli.rs", "host/listen.rs", "host/standin.rs"]),
     ("config", &["config/layer.rs"]),
@@ -57,7 +57,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("getrandom", &["host/mod.rs", "panel/token.rs"]),
     ("gpiocdev", &["board/gpio.rs"]),
     ("hound", &["audio/wav.rs"]),
-    ("http", &["grok/socket/", "panel/guard.rs", "panel/pages.rs"]),
+    ("http", &["grok/socket/", "panel/guard.rs", "panel/pages.rs", "panel/redirect.rs"]),
     ("hyper", &["panel/engine.rs", "panel/server.rs"]),
     ("hyper_util", &["panel/engine.rs", "panel/server.rs"]),
     ("jiff", &["conversation/tool.rs", "grok/socket/words.rs", "host/clock.rs"]),

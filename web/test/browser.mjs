@@ -16,11 +16,11 @@ const SOON = 15_000;
 /** A test that hangs fails, and what it started is ended. */
 export const LIMIT = { timeout: 90_000 };
 
-export function launch() {
+export function launch(more = []) {
   mkdirSync(SHOTS, { recursive: true });
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--autoplay-policy=no-user-gesture-required'],
+    args: ['--no-sandbox', '--disable-gpu', '--autoplay-policy=no-user-gesture-required', ...more],
   });
 }
 

@@ -1,8 +1,8 @@
-// The way from the plain page to the encrypted one, in a browser that trusts it and in one that does not.
+// The way from the plain page to the encrypted one, in a browser that trusts it and in ones that do not.
 
 import assert from 'node:assert/strict';
 import { before, after, test } from 'node:test';
-import { LIMIT, each, launch, look, pair, visitor } from './browser.mjs';
+import { LIMIT, each, launch, look, pair, until, visitor } from './browser.mjs';
 import { Speaker, freePort, sleep } from './speaker.mjs';
 
 let browser;
@@ -62,5 +62,62 @@ test('one that is not paired pairs there, without being asked in vain', LIMIT, a
   await page.locator('#code').waitFor();
   assert.equal(page.url(), `${encrypted}#/turns`);
   await pair(page, speaker);
+  await clean();
+});
+
+const mark = async (context) =>
+  (await context.cookies(speaker.url)).find((cookie) => /^spk_\w+_tls$/.test(cookie.name));
+
+test('a browser that trusts the speaker goes to the encrypted page by itself, until it is told to stay', LIMIT, async () => {
+  const trusting = await launch([`--ignore-certificate-errors-spki-list=${await speaker.pin(encrypted)}`]);
+  try {
+    const { open, clean, context } = await visitor(trusting, speaker, { ours: [encrypted] });
+    const page = await open();
+    await pair(page, speaker);
+    assert.equal(await mark(context), undefined, 'the plain page knows nothing of it');
+    await page.goto(`${speaker.url}#/about`);
+    await way(page).click();
+    await until(() => mark(context), 'it is not marked');
+    const { httpOnly, secure, sameSite } = await mark(context);
+    assert.deepEqual({ httpOnly, secure, sameSite }, { httpOnly: true, secure: false, sameSite: 'Strict' });
+    const workers = () => page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length);
+    assert.equal(await workers(), 0, 'no service worker stays');
+
+    const next = await open('#/about');
+    await next.locator('.badge.live').waitFor();
+    assert.equal(next.url(), `${encrypted}#/about`);
+    await look(next, 'about-encrypted');
+    await next.getByRole('link', { name: 'Stay on the plain page' }).click();
+    await way(next).waitFor();
+    assert.equal(next.url(), `${speaker.url}#/about`);
+    assert.equal(await mark(context), undefined);
+    await next.reload();
+    await next.locator('.badge.live').waitFor();
+    assert.equal(next.url(), `${speaker.url}#/about`);
+    await clean();
+  } finally {
+    await trusting.close();
+  }
+});
+
+test('one in which the warning was clicked away is not marked, and complains of nothing', LIMIT, async () => {
+  const { open, clean, context } = await visitor(browser, speaker, { ours: [encrypted, 'chrome-error:'] });
+  const page = await open();
+  await pair(page, speaker);
+  await page.goto(`${speaker.url}#/about`);
+  const asked = [];
+  page.on('requestfinished', (request) => asked.push(new URL(request.url()).pathname));
+  await way(page).click();
+  await page.locator('#details-button').waitFor();
+  // What Chromium takes for "proceed to the unsafe page" on its warning.
+  await page.keyboard.type('thisisunsafe', { delay: 20 });
+  await page.locator('.badge.live').waitFor();
+  assert.equal(page.url(), `${encrypted}#/about`);
+  await until(() => asked.filter((path) => path === '/trusted.js').length === 2, 'it was not tried');
+  await sleep(500);
+  assert.equal(await mark(context), undefined);
+  const next = await open();
+  await next.locator('.badge.live').waitFor();
+  assert.equal(next.url().startsWith(speaker.url), true);
   await clean();
 });

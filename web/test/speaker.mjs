@@ -1,11 +1,13 @@
 // The real program on loopback, beside the stand-in of the voice service.
 
 import { spawn, execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { promisify } from 'node:util';
 
 export const ROOT = new URL('../..', import.meta.url).pathname;
@@ -105,6 +107,16 @@ export class Speaker {
     const socket = `control.socket=${join(this.folder, 'control.sock')}`;
     const { stdout } = await promisify(execFile)(PROGRAM, ['pair', '--role', role, '--set', socket]);
     return stdout.match(/\d{6}/)[0];
+  }
+
+  /** By what Chromium's command line knows a certificate: it is trusted as one that the owner has installed is. */
+  async pin(url) {
+    const { hostname, port } = new URL(url);
+    const tls = connect({ host: hostname, port, rejectUnauthorized: false });
+    await once(tls, 'secureConnect');
+    const key = tls.getPeerX509Certificate().publicKey.export({ type: 'spki', format: 'der' });
+    tls.destroy();
+    return createHash('sha256').update(key).digest('base64');
   }
 
   async end() {

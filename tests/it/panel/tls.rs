@@ -112,6 +112,7 @@ async fn how_to_trust_is_said_to_everybody_and_only_where_there_is_tls() {
     let said = |reply: Reply| serde_json::from_str::<Value>(&reply.body).unwrap();
     let plain = said(desk.http("GET /api/trust", &[], "").await);
     assert_eq!((&plain["secure"], &plain["tls"]["port"]), (&json!(false), &json!(port)));
+    assert_eq!(plain["plain"], json!(desk.address.port()));
     let secure = said(https(&desk, "GET /api/trust", &[], "").await);
     assert_eq!((&secure["secure"], &secure["secrets"]), (&json!(true), &json!(true)));
     assert_eq!(secure["tls"], plain["tls"]);
@@ -193,6 +194,89 @@ async fn a_panel_lives_over_tls() {
     desk.live(1, Duration::from_secs(1)).await;
     drop(ws);
     desk.live(0, SOON).await;
+}
+
+/// What a browser that trusts the speaker is given to say so from then on.
+async fn mark(desk: &Desk, session: &Session) -> String {
+    let reply = https(desk, "POST /api/trusted", &[&session.line()], "").await;
+    assert_eq!(reply.status, 204, "{}", reply.body);
+    let mut parts = reply.header("set-cookie").unwrap().split("; ");
+    let mark = parts.next().unwrap().to_owned();
+    let flags: Vec<_> = parts.collect();
+    assert_eq!(flags, ["Path=/", "HttpOnly", "SameSite=Strict", "Max-Age=2592000"]);
+    mark
+}
+
+#[tokio::test]
+async fn a_browser_that_trusts_the_speaker_is_sent_to_the_encrypted_page() {
+    let desk = desk();
+    let port = desk.tls_address.unwrap().port();
+    let (session, _) = pair(&desk).await;
+    let mark = mark(&desk, &session).await;
+    let cookie = format!("Cookie: {mark}");
+    let reply = desk.http("GET /", &[&cookie], "").await;
+    assert_eq!((reply.status, reply.header("cache-control")), (307, Some("no-store")));
+    assert_eq!(reply.header("location"), Some(&*format!("https://127.0.0.1:{port}/")));
+    // By the name that was asked for, and with the word that it is paired.
+    let plain = desk.pair(Role::Viewer).await;
+    let both = format!("Cookie: {}; {mark}", plain.cookie);
+    let host = format!("Host: localhost:{}", desk.address.port());
+    let reply = desk.http("GET /?paired", &[&both, &host], "").await;
+    assert_eq!(reply.header("location"), Some(&*format!("https://localhost:{port}/?paired")));
+    // The mark opens nothing, and nothing else is moved.
+    for (path, status) in [("/api/session", 401), ("/api/trust", 200), ("/healthz", 503)] {
+        assert_eq!(desk.http(&format!("GET {path}"), &[&cookie], "").await.status, status);
+    }
+    for path in ["/metrics", "/socket.io/?EIO=4&transport=polling", "/assets/panel.js"] {
+        assert_ne!(desk.http(&format!("GET {path}"), &[&both], "").await.status, 307, "{path}");
+    }
+    assert_eq!(https(&desk, "GET /", &[&cookie], "").await.status, 200);
+    let evil = ["Host: evil.example", &cookie];
+    assert_eq!(desk.http("GET /", &evil, "").await.status, 421);
+    // Who wants the plain page has it, and is not sent on any more.
+    let (name, value) = mark.split_once('=').unwrap();
+    let gone = format!("{name}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+    for lines in [&[&*cookie][..], &[]] {
+        let reply = desk.http("GET /?plain", lines, "").await;
+        assert_eq!((reply.status, reply.header("set-cookie")), (200, Some(&*gone)));
+    }
+    // Another authority's mark is taken away; without one nothing is said.
+    assert_eq!(value.len(), 16);
+    let other = format!("Cookie: {name}={}", "0".repeat(16));
+    let reply = desk.http("GET /", &[&other], "").await;
+    assert_eq!((reply.status, reply.header("set-cookie")), (200, Some(&*gone)));
+    let reply = desk.http("GET /", &[], "").await;
+    assert_eq!((reply.status, reply.header("set-cookie")), (200, None));
+    // A speaker without TLS has nowhere to send anybody.
+    let without = Desk::start();
+    let theirs = without.pair(Role::Viewer).await.cookie;
+    let theirs = theirs.split_once('=').unwrap().0;
+    let reply = without.http("GET /", &[&format!("Cookie: {theirs}_tls={value}")], "").await;
+    assert_eq!(reply.status, 200);
+    assert!(reply.header("set-cookie").unwrap().ends_with("Max-Age=0"));
+}
+
+#[tokio::test]
+async fn only_a_paired_browser_on_the_encrypted_page_is_marked() {
+    let desk = desk();
+    assert_eq!(https(&desk, "POST /api/trusted", &[], "").await.status, 401);
+    let (session, _) = pair(&desk).await;
+    let line = session.line();
+    let origin = format!("Origin: http://{}", desk.tls_address.unwrap());
+    assert_eq!(https(&desk, "POST /api/trusted", &[&line, &origin], "").await.status, 403);
+    assert_eq!(https(&desk, "GET /api/trusted", &[&line], "").await.status, 405);
+    let plain = desk.pair(Role::Admin).await.line();
+    for head in ["POST /api/trusted", "GET /trusted.js"] {
+        let reply = desk.http(head, &[&plain], "").await;
+        assert_eq!((reply.status, reply.header("set-cookie")), (404, None), "{head}");
+    }
+    // What the page tries it with: may be kept, is never the same, and runs nothing.
+    assert_eq!(https(&desk, "GET /trusted.js", &[], "").await.status, 401);
+    let probe = https(&desk, "GET /trusted.js", &[&line], "").await;
+    assert_eq!(probe.header("cache-control"), Some("private, max-age=60"));
+    assert_eq!(probe.header("content-type"), Some("text/javascript; charset=utf-8"));
+    assert!(probe.body.starts_with("// ") && probe.body.lines().count() == 1);
+    assert_ne!(https(&desk, "GET /trusted.js", &[&line], "").await.body, probe.body);
 }
 
 /// Attack A16, the part of it below HTTP.

@@ -6,8 +6,14 @@ import type { Session } from './events';
 const MARK = 'grok-speaker.paired';
 /** The mark on its way to the encrypted page, which cannot read it: that is another origin. */
 const MARKED = '?paired';
+/** Asks for the plain page even where the encrypted one is trusted. */
+const PLAIN = '?plain';
+/** Never twice the same, but for a browser that keeps it. */
+const PROBE = '/trusted.js';
 /** A speaker in the same house answers sooner, or not at all. */
 const ANSWER_MS = 4000;
+
+let told = false;
 
 function mark(paired: boolean): void {
   try {
@@ -53,10 +59,15 @@ export interface Tls {
   groups: string;
 }
 
-/** Null where the speaker offers no encrypted connection. */
-export async function howToTrust(): Promise<Tls | null> {
+/** The two pages: port of the plain one, and the encrypted one; null where the speaker does not offer it. */
+export interface Pages {
+  plain: number | null;
+  tls: Tls | null;
+}
+
+export async function pages(): Promise<Pages> {
   const response = await request('/api/trust', {});
-  return response.ok ? ((await response.json()) as { tls: Tls | null }).tls : null;
+  return response.ok ? ((await response.json()) as Pages) : { plain: null, tls: null };
 }
 
 /** This very screen, encrypted. The speaker knows the browser there by the cookie it has from here. */
@@ -65,11 +76,33 @@ export function encrypted(tls: Tls): string {
   return `https://${location.hostname}${port}/${isMarked() ? MARKED : ''}${location.hash}`;
 }
 
+/** This very screen, plain, from which the speaker does not send this browser here any more. */
+export function unencrypted(port: number): string {
+  return `http://${location.hostname}${port === 80 ? '' : `:${port}`}/${PLAIN}${location.hash}`;
+}
+
 /** Takes over the mark of the page this browser comes from. */
 export function arrive(): void {
-  if (location.search !== MARKED) return;
-  mark(true);
+  if (location.search === MARKED) mark(true);
+  else if (location.search !== PLAIN) return;
   history.replaceState(null, '', `/${location.hash}`);
+}
+
+/** Lets the speaker know that this browser trusts its certificate, once a load. Where the warning was
+    clicked away, Chromium keeps nothing; the service worker is then not even tried, because that would
+    put an error into its console. In every browser the worker is the proof. */
+export async function tellTrust(): Promise<void> {
+  if (told || location.protocol !== 'https:' || !('serviceWorker' in navigator)) return;
+  told = true;
+  try {
+    const probe = async () => (await request(`${PROBE}?${performance.timeOrigin}`, {})).text();
+    if ((await probe()) !== (await probe())) return;
+    const worker = await navigator.serviceWorker.register(PROBE, { scope: PROBE });
+    await worker.unregister();
+    await request('/api/trusted', { method: 'POST' });
+  } catch {
+    // It is not trusted, or the speaker is away: there is no mark, and the plain page stays.
+  }
 }
 
 export interface Denied {

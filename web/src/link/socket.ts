@@ -5,7 +5,7 @@ import * as store from '../store';
 import { putTraffic } from '../store/traffic';
 import { t } from '../words';
 import type { Hello, Line, Notice, Slice, State, Tick, Turn } from './events';
-import { whoAmI } from './session';
+import { tellTrust, whoAmI } from './session';
 import { Sound } from './sound';
 
 /** Pauses between attempts; a speaker that restarts is back within seconds. */
@@ -94,6 +94,7 @@ socket.on('grok-voice:hello', (hello: Hello) => {
   // Numbers of another run mean nothing; of ours, only notices are not in a snapshot.
   if (seq === null || seq > hello.seq) seq = hello.seq;
   told = hello.seq;
+  void tellTrust();
   if (store.audible.value && hello.role === 'admin') socket.emit('grok-voice:listen', { on: true });
 });
 

@@ -1,18 +1,18 @@
 import { useEffect, useState } from 'preact/hooks';
-import { type Tls, encrypted, howToTrust } from '../link/session';
+import { type Pages, type Tls, encrypted, pages, unencrypted } from '../link/session';
 import { t } from '../words';
 
-/** What the speaker says of its encrypted connection; null where it offers none. */
-function useTls(): Tls | null {
-  const [tls, setTls] = useState<Tls | null>(null);
+/** What the speaker says of its two pages. */
+function usePages(): Pages | null {
+  const [found, setFound] = useState<Pages | null>(null);
   useEffect(() => {
-    howToTrust().then(setTls, () => setTls(null));
+    pages().then(setFound, () => setFound(null));
   }, []);
-  return tls;
+  return found;
 }
 
-/** The way to the encrypted page. Whether the browser trusts it shows only when it is opened: to try
-    from here would put an error into the console of each browser that does not. */
+/** The way to the encrypted page, until the speaker knows that this browser trusts it. To try from here
+    would put an error into the console of each browser that does not. */
 function ToEncrypted({ tls }: { tls: Tls }) {
   if (location.protocol === 'https:') return null;
   return <a href={encrypted(tls)}>{t().trust.open}</a>;
@@ -20,7 +20,7 @@ function ToEncrypted({ tls }: { tls: Tls }) {
 
 /** A page that is not encrypted says so, and where the other is. */
 export function Plain() {
-  const tls = useTls();
+  const tls = usePages()?.tls;
   if (location.protocol === 'https:') return null;
   return (
     <p class="small">
@@ -31,7 +31,7 @@ export function Plain() {
 
 /** How this browser can have an encrypted connection; nothing where the speaker offers none. */
 export function Trust() {
-  const tls = useTls();
+  const { plain = null, tls = null } = usePages() ?? {};
   if (!tls) return null;
   const words = t().trust;
   return (
@@ -55,6 +55,9 @@ export function Trust() {
           {words.download}
         </a>
         <ToEncrypted tls={tls} />
+        {location.protocol === 'https:' && plain !== null && (
+          <a href={unencrypted(plain)}>{words.plain}</a>
+        )}
       </p>
     </>
   );

@@ -172,6 +172,7 @@ export const de: Words = {
     fingerprint: 'Nummer',
     download: 'Zertifikat herunterladen',
     open: 'Verschlüsselte Seite öffnen',
+    plain: 'Bei der unverschlüsselten Seite bleiben',
   },
 
   health: {

@@ -139,6 +139,7 @@ export const en = {
     fingerprint: 'Number',
     download: 'Download the certificate',
     open: 'Open the encrypted page',
+    plain: 'Stay on the plain page',
   },
 
   health: {

@@ -172,6 +172,7 @@ export const es: Words = {
     fingerprint: 'Número',
     download: 'Descargar el certificado',
     open: 'Abrir la página cifrada',
+    plain: 'Seguir en la página sin cifrar',
   },
 
   health: {
