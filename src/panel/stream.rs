@@ -31,6 +31,10 @@ const INFLOW: u64 = 128 * 1024;
 /// And at once: sixteen of the largest messages.
 const INFLOW_BURST: u64 = 1 << 20;
 
+/// Bytes of one peer that are worked through before the others have their turn: a hundred of the smallest
+/// events. The WebSocket library reads as much as there is and goes through it without a pause.
+const TURN: usize = 4096;
+
 /// How much a peer may still send. Frames that never make a message cost memory nothing and the
 /// processor much, and the libraries count none of them.
 #[derive(Debug)]
@@ -179,7 +183,7 @@ impl Crowd {
         });
         peers.insert(id, peer.clone());
         let inflow = Inflow::new(peer.heard());
-        Some(Stream { tcp, peer, inflow, crowd: self.clone(), clock: clock.clone() })
+        Some(Stream { tcp, peer, inflow, taken: 0, crowd: self.clone(), clock: clock.clone() })
     }
 }
 
@@ -207,6 +211,8 @@ pub(super) struct Stream {
     tcp: TcpStream,
     pub(super) peer: Arc<Peer>,
     inflow: Inflow,
+    /// Bytes taken since others had their turn.
+    taken: usize,
     crowd: Arc<Crowd>,
     clock: Clock,
 }
@@ -258,9 +264,17 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buf.filled().len();
-        let result = this.unless_cut(0, cx, |tcp, cx| tcp.poll_read(cx, buf));
-        let came = buf.filled().len() - before;
+        if this.taken >= TURN {
+            this.taken = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let room = buf.remaining().min(TURN);
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
+        let result = this.unless_cut(0, cx, |tcp, cx| tcp.poll_read(cx, &mut part));
+        let came = part.filled().len();
+        buf.advance(came);
+        this.taken = if result.is_pending() { 0 } else { this.taken + came };
         if came > 0 {
             let now = (this.clock)();
             this.peer.heard_us.store(now.micros(), Ordering::Relaxed);
@@ -307,6 +321,7 @@ impl AsyncWrite for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncWriteExt as _;
 
     #[test]
     fn a_page_may_send_for_ever_and_a_flood_may_not() {
@@ -319,5 +334,24 @@ mod tests {
         let taken = (0..1000).take_while(|_| flood.takes(4096, Moment::ZERO)).count();
         assert_eq!(taken, 256);
         assert!(flood.takes(4096, Moment::from_millis(100)));
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_a_peer_has_more_to_be_read() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        peer.write_all(&[0; 3 * TURN]).await.unwrap();
+        let (tcp, _) = listener.accept().await.unwrap();
+        tcp.readable().await.unwrap();
+        let clock: Clock = Arc::new(|| Moment::ZERO);
+        let crowd = Arc::new(Crowd::new(&Options::default()));
+        let mut stream = crowd.admit(tcp, false, &clock).unwrap();
+        let (mut bytes, mut cx) = ([0; 3 * TURN], Context::from_waker(Waker::noop()));
+        let mut read = || {
+            let mut buf = ReadBuf::new(&mut bytes);
+            let result = Pin::new(&mut stream).poll_read(&mut cx, &mut buf);
+            result.is_ready().then_some(buf.filled().len())
+        };
+        assert_eq!([read(), read(), read()], [Some(TURN), None, Some(TURN)]);
     }
 }

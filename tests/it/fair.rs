@@ -2,6 +2,7 @@
 //! longer than the card has sound queued makes a gap no program can prevent.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -52,6 +53,64 @@ fn watch(over: &AtomicBool, longest_us: &AtomicU64) {
         longest_us.fetch_max(us, Ordering::Relaxed);
         last = now;
     }
+}
+
+/// A thread whose waits for a processor are counted by the kernel: what it is late by because the machine
+/// ran others meanwhile is none of its doing.
+pub(crate) struct Thread(PathBuf);
+
+impl Thread {
+    /// By its folder below `/proc`.
+    pub(crate) fn at(folder: &Path) -> Self {
+        Self(folder.join("schedstat"))
+    }
+
+    /// Whichever asks.
+    pub(crate) fn own() -> Self {
+        Self::at(Path::new("/proc/thread-self"))
+    }
+
+    /// The thread of this name in a process.
+    pub(crate) fn named(process: u32, name: &str) -> Self {
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+        let mut tasks = tasks.map(|task| task.unwrap().path());
+        let is_it = |task: &PathBuf| {
+            std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name)
+        };
+        Self::at(&tasks.find(is_it).unwrap())
+    }
+
+    /// Ready to run and not run, so far; nothing where the kernel does not count.
+    fn waited(&self) -> Duration {
+        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
+        let waited = text.split_whitespace().nth(1).and_then(|ns| ns.parse().ok());
+        Duration::from_nanos(waited.unwrap_or_default())
+    }
+}
+
+/// Times what these threads do, without what they waited for the machine. It may well be all of it; a thread
+/// that computes for too long, or sleeps, is blamed.
+pub(crate) struct Watch<'a> {
+    threads: &'a [Thread],
+    start: Instant,
+    waited: Duration,
+}
+
+impl<'a> Watch<'a> {
+    #[expect(clippy::disallowed_methods, reason = "real time is what is watched")]
+    pub(crate) fn start(threads: &'a [Thread]) -> Self {
+        let waited = waited(threads);
+        Self { threads, start: Instant::now(), waited }
+    }
+
+    pub(crate) fn end(self) -> Duration {
+        let span = self.start.elapsed();
+        span.saturating_sub(waited(self.threads) - self.waited)
+    }
+}
+
+fn waited(threads: &[Thread]) -> Duration {
+    threads.iter().map(Thread::waited).sum()
 }
 
 /// Runs a test; what fails while the machine stood still is tried again. A failure on a machine that
@@ -113,6 +172,20 @@ mod tests {
         assert_eq!(tries(2, STANDSTILL), (3, true));
         assert_eq!(tries(9, STANDSTILL), (TRIES, true), "no verdict, and it is said");
         assert_eq!(tries(1, STANDSTILL / 2), (1, false));
+    }
+
+    #[test]
+    fn a_thread_that_sleeps_or_computes_is_blamed() {
+        let threads = [Thread::own()];
+        let watch = Watch::start(&threads);
+        #[expect(clippy::disallowed_methods, reason = "real time is what is watched")]
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(watch.end() >= Duration::from_millis(15));
+        let watch = Watch::start(&threads);
+        let start = watch.start;
+        let rounds = (0u64..).take_while(|_| start.elapsed() < Duration::from_millis(200)).count();
+        let blamed = watch.end();
+        assert!(blamed > Duration::from_millis(10), "{blamed:?} of {rounds} rounds in 200 ms");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use grok_speaker::panel::{self, Options, Tls, Trust, Wires};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -52,6 +52,8 @@ pub(super) struct Desk {
     started: Instant,
     /// Microseconds the panel's clock is ahead of ours.
     ahead: Arc<AtomicU64>,
+    /// Its thread below `/proc`.
+    pub(super) task: PathBuf,
     thread: Option<std::thread::JoinHandle<Result<(), panel::Error>>>,
 }
 
@@ -114,13 +116,29 @@ impl Desk {
             clock: time,
         };
         let (theirs, stopped) = (trust.clone(), stop.clone());
+        let (told, task) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().spawn(move || {
+            let task = std::fs::read_link("/proc/thread-self").unwrap_or_default();
+            told.send(Path::new("/proc").join(task)).unwrap();
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(panel::serve(options, listener, theirs, wires, stopped))
         });
         let thread = Some(thread.unwrap());
-        Self { address, tls_address, trust, events, requests, stop, dir, started, ahead, thread }
+        let task = task.recv().unwrap();
+        Self {
+            address,
+            tls_address,
+            trust,
+            events,
+            requests,
+            stop,
+            dir,
+            started,
+            ahead,
+            task,
+            thread,
+        }
     }
 
     pub(super) fn now(&self) -> Moment {

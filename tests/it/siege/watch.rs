@@ -3,6 +3,7 @@
 
 use super::guest::Guest;
 use super::spawn;
+use crate::fair;
 use crate::sheet::pause;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -94,18 +95,19 @@ impl Watch {
     }
 }
 
-/// How long another panel waits for its answers meanwhile, as often as its pace allows.
-pub(super) fn wait_times(owner: &Guest, over: &AtomicBool) -> Vec<Duration> {
+/// How long another panel waits for an answer at most, as often as its pace allows; what the speaker's
+/// thread waits for a processor, which the attackers use as well, is not counted.
+pub(super) fn longest_wait(owner: &Guest, id: u32, over: &AtomicBool) -> Duration {
     let mut ws = owner.join();
-    let mut times = Vec::new();
+    let threads = [fair::Thread::named(id, "panel"), fair::Thread::own()];
+    let mut longest = Duration::ZERO;
     while !over.load(Ordering::Relaxed) {
-        let start = clock();
+        let watch = fair::Watch::start(&threads);
         Guest::ask(&mut ws, "inspect", &json!({"on": false}));
-        times.push(start.elapsed());
+        longest = longest.max(watch.end());
         pause(PACE);
     }
-    times.sort();
-    times
+    longest
 }
 
 /// All looks, in order.
