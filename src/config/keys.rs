@@ -33,6 +33,11 @@ const IDENTIFIER: Rule = Rule {
     allowed: "a name of letters, digits, '-', '_', '.' (at most 128)",
     test: super::rule::identifier,
 };
+const NAME: Rule = Rule {
+    allowed: "a name of at most 32 characters on one line, without control characters, or \"\" for \
+              the host name",
+    test: super::rule::name,
+};
 const INSTRUCTIONS: Rule = Rule {
     allowed: "text of at most 16000 characters without control characters",
     test: super::rule::instructions,
@@ -271,6 +276,12 @@ pub const KEYS: &[Key] = &[
         r#""/run/grok-speaker/control.sock""#,
         Kind::Text(PATH_OR_NONE),
         "Socket of `status` and `pair`; in the state directory when it cannot be made here.",
+    ),
+    key(
+        "panel.name",
+        r#""""#,
+        Kind::Text(NAME),
+        "Name of the speaker for people, such as Kitchen; \"\" is the host name.",
     ),
     key(
         "panel.listen",

@@ -27,6 +27,7 @@ pub const LIVE: &[&str] = &[
     "turn.gate",
     "turn.barge_in",
     "turn.linger_s",
+    "panel.name",
 ];
 
 impl Layers {
@@ -208,6 +209,9 @@ mod tests {
         let (kept, config) = layers.change(&Changes::new(), &now).unwrap();
         assert_eq!((&kept, config.policy.session.voice.as_str()), (&now, "ara"));
         assert_eq!(config.policy.linger.as_millis(), 8500);
+        let name = "K\u{fc}che <b>\u{1f468}\u{200d}\u{1f373}";
+        let (_, named) = layers.change(&kept, &changes(&[("panel.name", json!(name))])).unwrap();
+        assert_eq!(named.policy.name, name);
         let (kept, config) =
             layers.change(&kept, &changes(&[("grok.voice", json!(null))])).unwrap();
         assert_eq!((kept.len(), config.policy.session.voice.as_str()), (1, "eve"));
@@ -237,6 +241,10 @@ mod tests {
             ("audio.input", json!("plug:SLAVE=file"), "the name of a card"),
             ("audio.input", json!("{type file file x}"), "the name of a card"),
             ("grok.instructions", json!("a\u{1b}b"), "control characters"),
+            ("panel.name", json!("a\nb"), "control characters"),
+            ("panel.name", json!("x".repeat(33)), "at most 32 characters"),
+            ("panel.name", json!("\u{202e}nehctiK"), "control characters"),
+            ("panel.name", json!(" "), "at most 32 characters"),
             ("grok.language", json!("es"), "es-MX"),
             ("grok.voic", json!("ara"), "did you mean grok.voice?"),
             ("grok.url", json!("wss://evil.example"), "cannot be changed while it runs"),

@@ -98,6 +98,7 @@ fn policy(merged: &Merged) -> Policy {
         hang_up_after: (hang_up > 0.0).then(|| seconds(hang_up)),
         price_per_minute: merged.number("grok.price_per_minute"),
         price_per_text: merged.number("grok.price_per_text"),
+        name: merged.text("panel.name"),
         session: session::Options {
             model: merged.text("grok.model"),
             voice: merged.text("grok.voice"),

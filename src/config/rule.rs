@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 const LONG: usize = 4096;
 /// Longest name.
 const NAME: usize = 128;
+/// Longest name of a speaker, in characters.
+const SPEAKER: usize = 32;
 /// Longest instructions, in characters.
 const INSTRUCTIONS: usize = 16_000;
 
@@ -62,6 +64,15 @@ pub(super) fn identifier(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= NAME
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// Words for people on one line: shown in pages, said on the network and printed in terminals, so nothing
+/// in them moves a cursor or turns the direction of what stands around.
+pub(super) fn name(text: &str) -> bool {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().count() <= SPEAKER
+        && text.trim() == text
+        && !text.chars().any(|c| c.is_control() || turns(c))
 }
 
 pub(super) fn instructions(text: &str) -> bool {

@@ -350,6 +350,7 @@ impl Conversation {
             trouble: self.trouble.clone(),
             settings: self.revision,
             barge_in: self.barge_in_word().to_owned(),
+            name: self.policy.name.clone(),
         }
     }
 }

@@ -101,6 +101,9 @@ pub struct Policy {
     pub price_per_minute: f64,
     /// `grok.price_per_text`.
     pub price_per_text: f64,
+    /// `panel.name`.
+    #[serde(default)]
+    pub name: String,
     /// Of the service connection.
     pub session: session::Options,
 }

@@ -136,6 +136,7 @@ fn panel_options(config: &Config) -> crate::panel::Options {
         listen_tls: config.panel.listen_tls,
         secrets_on_http: config.panel.secrets_on_http,
         mdns: config.panel.mdns,
+        name: config.policy.name.clone(),
         hosts: config.panel.hosts.clone(),
         max_connections: config.panel.max_connections,
         max_per_address: config.panel.max_per_address,

@@ -158,6 +158,7 @@ mod tests {
             trouble: String::new(),
             settings: 0,
             barge_in: String::new(),
+            name: String::new(),
         })
     }
 

@@ -159,6 +159,9 @@ pub struct State {
     pub settings: u32,
     /// What interrupts a reply now beside a button: `speech`, `wake` or `off`.
     pub barge_in: String,
+    /// What its owner calls it; may be empty.
+    #[serde(default)]
+    pub name: String,
 }
 
 /// Who said something.

@@ -18,9 +18,14 @@ const ADDRESSES_S: u32 = 15;
 /// What the goodbye to the network may take.
 const GOODBYE: Duration = Duration::from_millis(100);
 
+/// Longest name of a service on the network, in bytes (RFC 6763).
+const LABEL: usize = 63;
+
 /// What is said.
 #[derive(Debug)]
 pub(super) struct Card {
+    /// For people; empty for the host name.
+    name: String,
     /// Below `.local`.
     host: String,
     /// Type, and the address it listens on.
@@ -32,7 +37,12 @@ pub(super) struct Card {
 
 impl Card {
     /// `None` where there is nothing to say: no name, or no neighbour can reach the panel.
-    pub(super) fn new(names: &[String], at: &Listener, device: &str, build: &str) -> Option<Self> {
+    pub(super) fn new(
+        names: &[String],
+        at: &Listener,
+        device: &str,
+        (name, build): (&str, &str),
+    ) -> Option<Self> {
         let services = [("_http._tcp", at.address()), ("_https._tcp", at.tls_address())];
         let services: Vec<_> = services
             .into_iter()
@@ -40,13 +50,13 @@ impl Card {
             .filter(|(_, address)| !address.ip().to_canonical().is_loopback())
             .collect();
         let host = names.iter().find(|name| name.ends_with(".local"))?.clone();
-        let (device, build) = (device.to_owned(), build.to_owned());
-        (!services.is_empty()).then_some(Self { host, services, device, build })
+        let [name, device, build] = [name, device, build].map(str::to_owned);
+        (!services.is_empty()).then_some(Self { name, host, services, device, build })
     }
 
     /// As it is put on the network.
     fn infos(&self) -> mdns_sd::Result<Vec<ServiceInfo>> {
-        let name = format!("Grok speaker {}", self.host.trim_end_matches(".local"));
+        let name = self.instance();
         let host = format!("{}.", self.host);
         let text = [("path", "/"), ("id", &self.device), ("version", &self.build)];
         let info = |(kind, address): &(&str, SocketAddr)| {
@@ -57,6 +67,18 @@ impl Card {
             Ok(if own.is_none() { info.enable_addr_auto() } else { info })
         };
         self.services.iter().map(info).collect()
+    }
+
+    /// As neighbours list it. The library takes a dot for the end of the name.
+    fn instance(&self) -> String {
+        if self.name.is_empty() {
+            return format!("Grok speaker {}", self.host.trim_end_matches(".local"));
+        }
+        let mut name = self.name.replace(['.', '\\'], " ");
+        while name.len() > LABEL {
+            name.pop();
+        }
+        name
     }
 
     fn is_only_v4(&self) -> bool {
@@ -84,6 +106,14 @@ impl Herald {
     /// Says nothing before the first look.
     pub(super) fn new(card: Card) -> Self {
         Self { card, avahi: AVAHI.into(), voice: None, looked: None }
+    }
+
+    /// Its owner has given it another name: the next look says so.
+    pub(super) fn rename(&mut self, name: &str) {
+        if self.card.name != name {
+            name.clone_into(&mut self.card.name);
+            (self.voice, self.looked) = (None, None);
+        }
     }
 
     /// Begins or ends to say it, as avahi goes or comes. Called every few seconds.
@@ -168,15 +198,15 @@ mod tests {
     fn card(services: &[(&'static str, &str)]) -> Card {
         let services = services.iter().map(|(kind, at)| (*kind, at.parse().unwrap())).collect();
         let (host, device) = ("kitchen.local".to_owned(), "0123abcd".to_owned());
-        Card { host, services, device, build: "1.2.3".to_owned() }
+        Card { name: String::new(), host, services, device, build: "1.2.3".to_owned() }
     }
 
     #[test]
     fn nothing_is_said_of_a_panel_that_no_neighbour_can_reach() {
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let listener = Listener::adopt(socket).unwrap();
-        assert!(Card::new(&names(), &listener, "0123abcd", "1").is_none());
-        assert!(Card::new(&names(), &Listener::default(), "0123abcd", "1").is_none());
+        assert!(Card::new(&names(), &listener, "0123abcd", ("", "1")).is_none());
+        assert!(Card::new(&names(), &Listener::default(), "0123abcd", ("", "1")).is_none());
     }
 
     #[test]
@@ -203,6 +233,24 @@ mod tests {
         let own: Vec<_> =
             infos[1].get_addresses_v4().into_iter().map(ToString::to_string).collect();
         assert_eq!(own, ["10.0.0.7"]);
+    }
+
+    #[test]
+    fn a_name_that_was_given_is_said_instead_and_fits() {
+        let mut herald = Herald::new(card(&[("_http._tcp", "0.0.0.0:80")]));
+        herald.looked = Some(Moment::ZERO);
+        herald.rename("");
+        assert!(herald.looked.is_some(), "nothing has changed");
+        for (name, said) in [
+            ("Kitchen", "Kitchen"),
+            ("Küche 2.0 \\_x", "Küche 2 0  _x"),
+            (&"\u{1f373}".repeat(32), &"\u{1f373}".repeat(15)),
+        ] {
+            herald.rename(name);
+            assert!(herald.looked.is_none());
+            let infos = herald.card.infos().unwrap();
+            assert_eq!(infos[0].get_fullname(), format!("{said}._http._tcp.local."));
+        }
     }
 
     #[test]

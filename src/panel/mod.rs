@@ -71,6 +71,8 @@ pub struct Options {
     pub secrets_on_http: bool,
     /// Whether to say on the network where the panel is, where nobody else on this machine does.
     pub mdns: bool,
+    /// What the speaker is called at the start; empty for the host name.
+    pub name: String,
     /// Further names under which the panel may be reached, without port.
     pub hosts: Vec<String>,
     /// Open sockets together.
@@ -92,6 +94,7 @@ impl Default for Options {
             listen_tls: None,
             secrets_on_http: false,
             mdns: true,
+            name: String::new(),
             hosts: Vec::new(),
             max_connections: 64,
             max_per_address: 16,

@@ -168,7 +168,7 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let Wires { mut events, requests, desk, health, metrics, clock } = wires;
     let names = own_names(&options.hosts);
-    let card = Card::new(&names, &listener, trust.device(), &options.build);
+    let card = Card::new(&names, &listener, trust.device(), (&options.name, &options.build));
     let mut herald = card.filter(|_| options.mdns).map(Herald::new);
     let plain = listener.address().map(|address| address.port());
     let doors = Doors::open(listener)?;
@@ -227,7 +227,12 @@ pub async fn serve(
                 }
             },
             event = events.recv() => match event {
-                Some(event) => hub.tell(event),
+                Some(event) => {
+                    if let (Event::State(state), Some(herald)) = (&event, &mut herald) {
+                        herald.rename(&state.name);
+                    }
+                    hub.tell(event);
+                }
                 None => break if stop.stopped() { Ok(()) } else { Err(Error::Deserted) },
             },
             _ = turn.tick(), if visited => hub.turn(),

@@ -9,7 +9,7 @@ import { Speaker } from './speaker.mjs';
 import { browser, speaker } from './stage.mjs';
 
 const STEPS = ['Welcome', 'Is it loud enough?', 'Connect the voice service', 'Voice and personality',
-  'What happens to what you say', 'Ready'];
+  'What happens to what you say', 'What is it called?', 'Ready'];
 const RIGHT = 'xai-THEKEYTHATOPENS-4711';
 const WRONG = 'xai-THEKEYTHATDOESNOT-0815';
 
@@ -48,6 +48,17 @@ test('a setting changed here is seen there, kept, and refused with words', LIMIT
   await linger.fill('12');
   await linger.dispatchEvent('change');
   await field(here, 'turn.linger_s').getByText('Saved').waitFor();
+  // The speaker's own name, for everybody, as words.
+  const name = control(here, 'panel.name');
+  await name.fill(' Küche <b>1</b> ');
+  await name.press('Enter');
+  const told = there.locator('.status .name');
+  await until(async () => (await told.textContent()) === 'Küche <b>1</b>', 'it has no name there');
+  assert.match(await there.title(), /– Küche <b>1<\/b>$/);
+  assert.equal(await told.locator('b').count(), 0);
+  await name.fill('\u202enehctiK');
+  await name.press('Enter');
+  await field(here, 'panel.name').getByText(/panel\.name.*is not allowed/).waitFor();
   // Refused: the reason stands beside it, and nothing changed.
   const model = control(here, 'grok.model');
   await model.fill('two words');
@@ -67,6 +78,7 @@ test('a setting changed here is seen there, kept, and refused with words', LIMIT
   await here.reload();
   await control(here, 'grok.voice').waitFor();
   assert.equal(await control(here, 'grok.voice').inputValue(), 'ara');
+  assert.equal(await control(here, 'panel.name').inputValue(), 'Küche <b>1</b>');
   assert.equal(await control(here, 'turn.linger_s').inputValue(), '12');
   await one.clean({ away: true });
   await two.clean({ away: true });
@@ -98,10 +110,12 @@ test('the first set-up goes on where it was, ends, and can be run again', LIMIT,
       await until(async () => (await title(theirs).textContent()) === name, 'another browser begins anew');
     }
     await other.clean();
+    if (at === STEPS.length - 2) await control(page, 'panel.name').fill('Kitchen');
     if (at === STEPS.length - 1) break;
     await page.locator('.walk .primary').click();
   }
   await page.locator('.qr').waitFor();
+  await page.locator('.status .name', { hasText: 'Kitchen' }).waitFor();
   await page.locator('.walk .primary').click();
   await page.locator('.composer').waitFor();
   await page.reload();

@@ -26,6 +26,7 @@ fn state(percent: u8) -> Event {
         trouble: String::new(),
         settings: 0,
         barge_in: "speech".into(),
+        name: "Kitchen".into(),
     })
 }
 

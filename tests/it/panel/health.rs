@@ -168,6 +168,7 @@ fn doing(state: Scene, muted: bool) -> Event {
         trouble: String::new(),
         settings: 0,
         barge_in: String::new(),
+        name: String::new(),
     })
 }
 

@@ -200,6 +200,7 @@ fn state(percent: u8, trouble: &str) -> Event {
         trouble: trouble.to_owned(),
         settings: 0,
         barge_in: String::new(),
+        name: String::new(),
     })
 }
 

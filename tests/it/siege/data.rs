@@ -27,6 +27,7 @@ fn a28_hostile_settings_stay_data() {
     pair.wait("the service to be told", Duration::from_secs(10), told);
     // Names of the service's are letters; where it goes, and what the device is, is not for panels.
     for (key, words) in [
+        ("panel.name", "is not allowed"),
         ("grok.voice", "is not allowed"),
         ("grok.model", "is not allowed"),
         ("grok.language", "is not allowed"),
@@ -37,7 +38,7 @@ fn a28_hostile_settings_stay_data() {
         ("panel.hosts", "cannot be changed while it runs"),
         ("state.directory", "goes over what is chosen here"),
     ] {
-        for value in [HOSTILE, "a\nb", "http://169.254.169.254/"] {
+        for value in [HOSTILE, "a\nb", "http://169.254.169.254/\u{202e}"] {
             let refused = ask("settings", json!({"changes": {key: value}}));
             assert!(
                 refused.contains("\"ok\":false") && refused.contains(words),

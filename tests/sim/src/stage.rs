@@ -24,6 +24,7 @@ pub fn policy(mode: Mode) -> Policy {
         hang_up_after: Some(Duration::from_secs(30)),
         price_per_minute: 0.08,
         price_per_text: 0.004,
+        name: String::new(),
         session: Options {
             model: "grok-voice-latest".into(),
             voice: "eve".into(),

@@ -21,6 +21,8 @@ export interface State {
   settings: number;
   /** What interrupts a reply beside a button. */
   barge_in?: string;
+  /** What its owner calls it; empty for nothing. */
+  name?: string;
 }
 
 export interface Line {

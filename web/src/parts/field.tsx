@@ -137,12 +137,13 @@ export function Slider(props: {
   );
 }
 
-/** Text that is sent by a button, because half of it makes no sense. */
+/** Text that is sent by a button, because half of it makes no sense; or `atOnce`, when the hand has left it. */
 export function Text(props: {
   name: string;
   label: string;
   hint?: string;
   rows?: number;
+  atOnce?: boolean;
   presets?: [words: string, text: string][];
 }) {
   const { name } = props;
@@ -190,11 +191,17 @@ export function Text(props: {
           onInput={(event) => (draft.value = event.currentTarget.value)}
         />
       ) : (
-        <input {...common} onInput={(event) => (draft.value = event.currentTarget.value)} />
+        <input
+          {...common}
+          onInput={(event) => (draft.value = event.currentTarget.value)}
+          onChange={(event) => {
+            if (props.atOnce) void change(name, event.currentTarget.value.trim());
+          }}
+        />
       )}
       {(shown !== value || row.chosen) && !row.fixed && (
         <div class="actions">
-          {shown !== value && (
+          {shown !== value && !props.atOnce && (
             <>
               <button type="button" class="primary small" onClick={() => void change(name, shown)}>
                 {t().settings.save}

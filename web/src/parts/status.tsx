@@ -61,12 +61,20 @@ function Orb() {
 export function Status() {
   const first = link.value === 'connecting' && !lastHeard.value;
   const [word, detail] = first ? [t().connecting, ''] : words();
+  const name = state.value?.name;
   return (
     <div class="status">
       <Orb />
-      <div class="state" role="status">
-        <h1>{word}</h1>
-        <p>{detail}</p>
+      <div>
+        {name && (
+          <p class="name" dir="auto">
+            {name}
+          </p>
+        )}
+        <div class="state" role="status">
+          <h1>{word}</h1>
+          <p>{detail}</p>
+        </div>
       </div>
       <Badge />
     </div>

@@ -17,7 +17,8 @@ const COLOURS: Record<string, string> = {
 effect(() => {
   const now = session.value && link.value === 'live' ? (state.value?.state ?? '') : '';
   const word = session.value && link.value !== 'live' ? t().away[0] : t().states[now]?.[0];
-  document.title = word ? `${word} – grok-speaker` : 'grok-speaker';
+  const name = (session.value && state.value?.name) || 'grok-speaker';
+  document.title = word ? `${word} – ${name}` : name;
   const svg =
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>" +
     `<circle cx='8' cy='8' r='7' fill='${COLOURS[now] ?? '#868e96'}'/>` +

@@ -1,4 +1,4 @@
-// Who the assistant is: voice, personality, languages.
+// Who the assistant is: voice, personality, languages; and what the speaker is called.
 
 import { language, t } from '../words';
 import { Choice, Text } from './field';
@@ -18,6 +18,12 @@ const named = (voice: string): [string, string] => [voice, voice[0]!.toUpperCase
 function languages(): [string, string][] {
   const names = new Intl.DisplayNames(language.value, { type: 'language' });
   return LANGUAGES.map((tag) => [tag, names.of(tag) ?? tag]);
+}
+
+/** What the speaker itself is called. */
+export function Name() {
+  const words = t().settings;
+  return <Text name="panel.name" label={words.name} hint={words.nameHint} atOnce />;
 }
 
 export function Voice(props: { short?: boolean }) {

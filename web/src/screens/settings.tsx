@@ -5,7 +5,7 @@ import { useEffect } from 'preact/hooks';
 import { Clients } from '../parts/clients';
 import { Choice, Slider, Text } from '../parts/field';
 import { ApiKey } from '../parts/key';
-import { Voice } from '../parts/voice';
+import { Name, Voice } from '../parts/voice';
 import { link, state } from '../store';
 import { load, loadSettings, settings } from '../store/device';
 import { t } from '../words';
@@ -32,6 +32,8 @@ export function Settings() {
       {failed.value && !settings.value && <p role="alert">{failed.value}</p>}
       {settings.value && (
         <>
+          <h3>{t().about.device}</h3>
+          <Name />
           <h3>{words.assistant}</h3>
           <Voice />
           <Choice

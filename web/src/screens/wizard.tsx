@@ -10,13 +10,13 @@ import { Mark } from '../parts/field';
 import { ApiKey } from '../parts/key';
 import { Language } from '../parts/language';
 import { Measure } from '../parts/measure';
-import { Voice } from '../parts/voice';
+import { Name, Voice } from '../parts/voice';
 import { link } from '../store';
 import { fates, isBusy, key, load, loadProgress, progress, saveProgress, touch } from '../store/device';
 import { t } from '../words';
 
 /** In this order; a step is named here and shown below. */
-const STEPS = ['language', 'speaker', 'key', 'voice', 'privacy', 'done'] as const;
+const STEPS = ['language', 'speaker', 'key', 'voice', 'privacy', 'name', 'done'] as const;
 type Step = (typeof STEPS)[number];
 
 const open = (): Step => STEPS.find((step) => step === progress.value?.step) ?? 'language';
@@ -116,6 +116,12 @@ function Content(props: { step: Step }) {
           <li>{point}</li>
         ))}
       </ul>
+    ),
+    name: () => (
+      <>
+        <p>{words.nameText}</p>
+        <Name />
+      </>
     ),
     done: () => (
       <>

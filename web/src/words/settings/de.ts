@@ -8,6 +8,8 @@ export const settings: typeof en.settings = {
   undo: 'Abbrechen',
   reset: 'Zurück zum Standard',
   fixed: (place) => `Durch ${place} festgelegt; hier nicht zu ändern.`,
+  name: 'Name',
+  nameHint: 'Höchstens 32 Zeichen. Leer: der Name des Geräts.',
   assistant: 'Assistent',
   voice: 'Stimme',
   personality: 'Persönlichkeit',
@@ -99,7 +101,7 @@ export const clients: typeof en.clients = {
 
 export const wizard: typeof en.wizard = {
   title: 'Einrichtung',
-  again: 'Sprache, Ton, Schlüssel, Stimme und Privates, der Reihe nach.',
+  again: 'Sprache, Ton, Schlüssel, Stimme, Privates und Name, der Reihe nach.',
   run: 'Einrichtung wiederholen',
   step: (n, all) => `Schritt ${n} von ${all}`,
   steps: {
@@ -108,6 +110,7 @@ export const wizard: typeof en.wizard = {
     key: 'Sprachdienst verbinden',
     voice: 'Stimme und Persönlichkeit',
     privacy: 'Was mit dem Gesagten geschieht',
+    name: 'Wie heißt er?',
     done: 'Fertig',
   },
   back: 'Zurück',
@@ -125,6 +128,7 @@ export const wizard: typeof en.wizard = {
     'Der Lautsprecher behält keine Tonaufnahmen. Das Gespräch auf dieser Seite ist mit einem Neustart fort.',
     'Das Protokoll hält fest, wann etwas geschah und wie lange es dauerte, nicht, was gesagt wurde, außer auf der Stufe trace.',
   ],
+  nameText: 'Ein Name unterscheidet mehrere Lautsprecher: auf dieser Seite, in ihrem Titel und in der Liste des Netzwerks. Zum Beispiel der Raum, in dem er steht.',
   doneText: 'Alles ist eingerichtet. Sprich den Lautsprecher an oder schreibe ihm.',
   doneKeyless: 'Nur der Schlüssel fehlt: Ohne ihn kann der Lautsprecher nicht antworten. Er lässt sich später unter Einstellungen nachtragen.',
   address: 'So ist diese Seite von jedem Gerät im Netz zu erreichen:',

@@ -8,6 +8,8 @@ export const settings = {
   undo: 'Cancel',
   reset: 'Back to the default',
   fixed: (place: string) => `Set by ${place}; it cannot be changed here.`,
+  name: 'Name',
+  nameHint: 'At most 32 characters. Empty: the name of the device.',
   assistant: 'Assistant',
   voice: 'Voice',
   personality: 'Personality',
@@ -99,7 +101,7 @@ export const clients = {
 
 export const wizard = {
   title: 'Set-up',
-  again: 'Language, sound, key, voice and privacy, one after the other.',
+  again: 'Language, sound, key, voice, privacy and name, one after the other.',
   run: 'Run the set-up again',
   step: (n: number, all: number) => `Step ${n} of ${all}`,
   steps: {
@@ -108,6 +110,7 @@ export const wizard = {
     key: 'Connect the voice service',
     voice: 'Voice and personality',
     privacy: 'What happens to what you say',
+    name: 'What is it called?',
     done: 'Ready',
   },
   back: 'Back',
@@ -125,6 +128,7 @@ export const wizard = {
     'The speaker keeps no recordings of sound. The conversation on this page is gone with a restart.',
     'The log holds when something happened and how long it took, not what was said, unless its level is set to trace.',
   ],
+  nameText: 'A name tells several speakers apart: on this page, in its title, and where the network lists it. The room it stands in, for example.',
   doneText: 'Everything is set. Say something to the speaker, or type to it.',
   doneKeyless: 'All but the key is set: without one the speaker cannot answer. You can add it later under Settings.',
   address: 'Reach this page from any device in your network:',

@@ -8,6 +8,8 @@ export const settings: typeof en.settings = {
   undo: 'Cancelar',
   reset: 'Volver al valor inicial',
   fixed: (place) => `Fijado por ${place}; no se puede cambiar aquí.`,
+  name: 'Nombre',
+  nameHint: '32 caracteres como máximo. Vacío: el nombre del equipo.',
   assistant: 'Asistente',
   voice: 'Voz',
   personality: 'Personalidad',
@@ -99,7 +101,7 @@ export const clients: typeof en.clients = {
 
 export const wizard: typeof en.wizard = {
   title: 'Configuración inicial',
-  again: 'Idioma, sonido, clave, voz y privacidad, paso a paso.',
+  again: 'Idioma, sonido, clave, voz, privacidad y nombre, paso a paso.',
   run: 'Repetir la configuración',
   step: (n, all) => `Paso ${n} de ${all}`,
   steps: {
@@ -108,6 +110,7 @@ export const wizard: typeof en.wizard = {
     key: 'Conecta el servicio de voz',
     voice: 'Voz y personalidad',
     privacy: 'Qué pasa con lo que dices',
+    name: '¿Cómo se llama?',
     done: 'Listo',
   },
   back: 'Atrás',
@@ -125,6 +128,7 @@ export const wizard: typeof en.wizard = {
     'El altavoz no guarda grabaciones de sonido. La conversación de esta página desaparece al reiniciar.',
     'El registro anota cuándo pasó algo y cuánto duró, no lo que se dijo, salvo en el nivel trace.',
   ],
+  nameText: 'Un nombre distingue varios altavoces: en esta página, en su título y en la lista de la red. Por ejemplo, la habitación en la que está.',
   doneText: 'Todo está listo. Habla con el altavoz o escríbele.',
   doneKeyless: 'Solo falta la clave: sin ella el altavoz no puede responder. Puedes añadirla después en Ajustes.',
   address: 'Abre esta página desde cualquier dispositivo de tu red:',
