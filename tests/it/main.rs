@@ -10,6 +10,7 @@ mod daemon;
 mod duplex;
 mod fair;
 mod panel;
+mod power;
 mod quirks;
 mod scenario;
 mod sheet;

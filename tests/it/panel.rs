@@ -25,6 +25,8 @@ mod limits;
 mod measure;
 #[path = "panel/requests.rs"]
 mod requests;
+#[path = "panel/soak.rs"]
+mod soak;
 #[path = "panel/sockets.rs"]
 mod sockets;
 #[path = "panel/tls.rs"]

@@ -125,6 +125,11 @@ fn alsa_reopens_a_card_that_vanishes() {
 }
 
 #[test]
+fn alsa_waits_for_a_card_that_is_absent_at_the_start() {
+    on_a_card("a_card_comes_late", "alsa");
+}
+
+#[test]
 fn the_cards_are_listed_by_the_names_a_user_writes() {
     on_a_card("cards_are_listed", "alsa");
 }
@@ -563,6 +568,26 @@ mod inside {
         speaker.feed.play(Epoch(0), Tag(3), &tone(24_000.0, 0.5));
         speaker.feed.end(Epoch(0), Tag(3));
         speaker.until(PlayoutFact::Drained { tag: Tag(3) }, Duration::from_secs(5));
+        stop(&speaker.shared, speaker.worker);
+        stop(&ear.shared, ear.worker);
+    }
+
+    #[test]
+    #[ignore = "run by the tests outside, with a card"]
+    fn a_card_comes_late() {
+        card("stop");
+        let mut speaker = speaker(options());
+        let ear = ear(options());
+        let both = [speaker.shared.clone(), ear.shared.clone()];
+        let all = |count: fn(&Shared) -> usize, n: usize| both.iter().all(|s| count(s) == n);
+        wait(Duration::from_millis(2500));
+        assert!(all(Shared::ready, 0), "there is no card");
+        assert!(all(Shared::lost, 1), "it is missed once");
+        card("start");
+        until("CardReady", Duration::from_secs(12), || all(Shared::ready, 1));
+        speaker.feed.play(Epoch(0), Tag(1), &tone(24_000.0, 0.5));
+        speaker.feed.end(Epoch(0), Tag(1));
+        speaker.until(PlayoutFact::Drained { tag: Tag(1) }, Duration::from_secs(5));
         stop(&speaker.shared, speaker.worker);
         stop(&ear.shared, ear.worker);
     }
