@@ -23,6 +23,11 @@ pub(super) fn urls(scheme: &str, address: SocketAddr) -> Vec<String> {
     hosts.map(|host| format!("{scheme}://{host}{port}/")).collect()
 }
 
+/// What the machine is called, for people.
+pub(super) fn host() -> String {
+    name().trim_end_matches(".local").to_owned()
+}
+
 /// The name under which neighbours find this machine.
 fn name() -> String {
     let name = nix::unistd::gethostname().ok().and_then(|n| n.into_string().ok());

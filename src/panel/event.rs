@@ -159,7 +159,7 @@ pub struct State {
     pub settings: u32,
     /// What interrupts a reply now beside a button: `speech`, `wake` or `off`.
     pub barge_in: String,
-    /// What its owner calls it; may be empty.
+    /// What its owner calls it; empty for the host name.
     #[serde(default)]
     pub name: String,
 }

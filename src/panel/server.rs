@@ -178,7 +178,9 @@ pub async fn serve(
         None => None,
     };
     let asks = (requests, desk);
-    let hub = Hub::new(trust.clone(), clock.clone(), asks, options.build, options.max_per_session);
+    let host = names.iter().find_map(|name| name.strip_suffix(".local")).unwrap_or_default();
+    let words = (options.build, host.to_owned());
+    let hub = Hub::new(trust.clone(), clock.clone(), asks, words, options.max_per_session);
     let (layer, io) = hub.layer();
     let sources =
         Sources { trust: trust.clone(), clock: clock.clone(), health, metrics, plain, tls };

@@ -87,6 +87,8 @@ pub(super) struct Hub {
     requests: Sender<Request>,
     desk: Desk,
     build: String,
+    /// What the machine is called: for a speaker that has no name of its own.
+    host: String,
     max_per_session: usize,
 }
 
@@ -104,7 +106,7 @@ impl Hub {
         trust: Trust,
         clock: Clock,
         (requests, desk): (Sender<Request>, Desk),
-        build: String,
+        (build, host): (String, String),
         max_per_session: usize,
     ) -> Arc<Self> {
         let state = Mutex::new(State {
@@ -121,7 +123,7 @@ impl Hub {
             errands: Errands::default(),
             changes: trust.changes(),
         });
-        Arc::new(Self { state, trust, clock, requests, desk, build, max_per_session })
+        Arc::new(Self { state, trust, clock, requests, desk, build, host, max_per_session })
     }
 
     /// The Socket.IO layer with every limit set.
@@ -339,7 +341,12 @@ impl Hub {
         let mut state = self.lock();
         let state = &mut *state;
         match event {
-            Event::State(news) => state.feed.state(news),
+            Event::State(mut news) => {
+                if news.name.is_empty() {
+                    news.name.clone_from(&self.host);
+                }
+                state.feed.state(news);
+            }
             Event::Transcript(line) => {
                 if line.interrupted {
                     state.clients.values_mut().for_each(|client| client.flush(&line.item));

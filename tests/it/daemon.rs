@@ -321,6 +321,7 @@ fn status_and_pair_ask_the_running_daemon() {
     let status: serde_json::Value = serde_json::from_str(&pair.ask(&["status", "--json"])).unwrap();
     assert_eq!(status["mode"], "open");
     assert_eq!(status["volume"], 60);
+    assert!(status["name"].as_str().is_some_and(|name| !name.is_empty()), "the host's: {status}");
     // One that thinks before it asks: the daemon does other things meanwhile and does not lose it.
     let path = pair.folder.join("control.sock");
     let mut slow = std::os::unix::net::UnixStream::connect(path).unwrap();

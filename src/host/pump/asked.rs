@@ -10,7 +10,7 @@ use crate::dsp::sweep::sweep;
 use crate::host::control::{Question, Reply};
 use crate::host::desk::Order;
 use crate::host::prompt::{self, Notice};
-use crate::host::{BUILD, Invitation, measure, redact};
+use crate::host::{BUILD, Invitation, lan, measure, redact};
 use crate::panel::Fingerprint;
 use crate::panel::ask::refusal;
 use crate::panel::event::Refusal;
@@ -100,6 +100,9 @@ impl Pump {
         status.insert("health".into(), health.into());
         status.insert("uptime_s".into(), (self.clock)().since(Moment::ZERO).as_secs().into());
         status.insert("build".into(), BUILD.into());
+        if status.get("name").is_none_or(|name| name == "") {
+            status.insert("name".into(), lan::host().into());
+        }
         if let Some(panel) = &self.panel {
             let urls = panel.urls();
             status.insert("panel".into(), urls.first().cloned().into());

@@ -30,6 +30,23 @@ fn state(percent: u8) -> Event {
     })
 }
 
+/// What this machine is called.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    name.trim().split('.').next().unwrap().to_ascii_lowercase()
+}
+
+#[tokio::test]
+async fn a_speaker_without_a_name_goes_by_that_of_its_machine() {
+    let desk = Desk::start();
+    let mut panel = desk.panel(Role::Viewer).await;
+    desk.tell(state(40)).await;
+    assert_eq!(panel.wait("grok-voice:state").await.body["name"], "Kitchen");
+    let Event::State(news) = state(40) else { unreachable!("it is one") };
+    desk.tell(Event::State(State { name: String::new(), ..news })).await;
+    assert_eq!(panel.wait("grok-voice:state").await.body["name"], host());
+}
+
 fn line(item: &str, text: &str, interrupted: bool) -> Event {
     Event::Transcript(Transcript {
         item: item.into(),

@@ -21,7 +21,7 @@ export interface State {
   settings: number;
   /** What interrupts a reply beside a button. */
   barge_in?: string;
-  /** What its owner calls it; empty for nothing. */
+  /** What its owner calls it, or the host name. */
   name?: string;
 }
 
