@@ -236,10 +236,12 @@ impl AsyncWait {
     pub async fn rung(&mut self) -> io::Result<()> {
         loop {
             let mut ready = self.watched.readable().await?;
-            if ready.get_inner().0.take() {
+            let rung = ready.get_inner().0.take();
+            // All rings were taken: only a later one makes it ready again.
+            ready.clear_ready();
+            if rung {
                 return Ok(());
             }
-            ready.clear_ready();
         }
     }
 }
