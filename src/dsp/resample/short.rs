@@ -2,8 +2,8 @@
 
 use super::{EDGE, TAPS, kaiser_low_pass};
 
-/// Taps applied at one go: each sum is then read and written once for so many.
-const AT_ONCE: usize = 4;
+/// Taps applied at one go: each sum is then read and written once for so many. More find no registers.
+const AT_ONCE: usize = 8;
 
 /// Polyphase FIR: up by `up`, filter, down by `down`, computing only what is kept.
 ///
@@ -147,9 +147,10 @@ fn add_filtered(sums: &mut [f32], taps: &[f32], samples: &[f32]) {
     let count = sums.len();
     let (groups, rest) = taps.as_chunks::<AT_ONCE>();
     for (group, samples) in groups.iter().zip((0..).step_by(AT_ONCE).map(|at| &samples[at..])) {
-        let [a, b, c, d] = std::array::from_fn(|i| &samples[i..i + count]);
+        let samples: [&[f32]; AT_ONCE] = std::array::from_fn(|i| &samples[i..i + count]);
         for (i, sum) in sums.iter_mut().enumerate() {
-            *sum = *sum + group[0] * a[i] + group[1] * b[i] + group[2] * c[i] + group[3] * d[i];
+            let taps = group.iter().zip(samples);
+            *sum = taps.fold(*sum, |sum, (tap, samples)| sum + tap * samples[i]);
         }
     }
     for (tap, samples) in rest.iter().zip(samples[groups.len() * AT_ONCE..].windows(count)) {
