@@ -1,6 +1,7 @@
 //! Attacks on pairing and on what it leaves behind: codes, tokens, the table of sessions.
 
-use super::desk::{Desk, Poll, SOON, Session, clock, read_reply};
+use super::desk::{Desk, SOON, Session, clock, read_reply};
+use super::poll::Poll;
 use crate::socket::capture;
 use grok_speaker::base::event::Tag;
 use grok_speaker::base::unit::Rate;

@@ -1,6 +1,7 @@
 //! What panels are told and what they ask.
 
-use super::desk::{Desk, Heard, Poll, SOON};
+use super::desk::{Desk, Heard, SOON};
+use super::poll::Poll;
 use grok_speaker::base::event::{Scene, Tag};
 use grok_speaker::base::unit::{Rate, Volume};
 use grok_speaker::panel::ask::ASKS;

@@ -1,6 +1,7 @@
 //! Who gets in: host, origin, session, pairing.
 
-use super::desk::{Desk, Poll};
+use super::desk::Desk;
+use super::poll::Poll;
 use grok_speaker::panel::trust::{Role, SESSIONS};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;

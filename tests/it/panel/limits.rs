@@ -1,6 +1,7 @@
 //! What floods, stalls and breaks: it costs its own connection and nothing else.
 
-use super::desk::{Desk, Panel, Poll, SOON, clock};
+use super::desk::{Desk, Panel, SOON, clock};
+use super::poll::Poll;
 use grok_speaker::base::event::{Scene, Tag};
 use grok_speaker::base::unit::{Rate, Volume};
 use grok_speaker::panel::event::{Audio, Command, Event, State};

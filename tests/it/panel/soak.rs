@@ -1,7 +1,8 @@
 //! F05: panels come and go by the hundred, on both transports, and leave in the middle of what they do. A
 //! process of its own, so that its files and memory are those of the panel alone.
 
-use super::desk::{Desk, Poll, SOON, Session, clock};
+use super::desk::{Desk, SOON, Session, clock};
+use super::poll::Poll;
 use grok_speaker::panel::trust::Role;
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};

@@ -1,7 +1,8 @@
 //! Attacks on the two handshakes and on what follows them: sessions, namespaces, roles, and what
 //! people say in other people's pages and logs.
 
-use super::desk::{Desk, Panel, Poll, SOON};
+use super::desk::{Desk, Panel, SOON};
+use super::poll::Poll;
 use crate::socket::capture;
 use grok_speaker::panel::ask::ASKS;
 use grok_speaker::panel::event::{Event, Speaker, Transcript};
