@@ -231,11 +231,23 @@ async function withCard(what) {
   }
 }
 
+/** A machine that is busy with other things loses sound, and is told so as a person is: who tries again. */
+async function measured(page) {
+  const busy = button(page, 'Measuring');
+  const good = page.getByText('Measured: you can talk over a reply.');
+  for (let tries = 1; ; tries += 1) {
+    await button(page, 'Measure this room').click();
+    await busy.waitFor();
+    await busy.waitFor({ state: 'detached' });
+    if (await good.isVisible()) return;
+    assert.ok(tries < 3, await page.locator('.setup').innerText());
+  }
+}
+
 test('a room is measured while the speaker runs, and what is found is kept and used', LIMIT, () =>
   withCard(async (page, speaker) => {
     const sent = await sentBytes(speaker);
-    await button(page, 'Measure this room').click();
-    await page.getByText('Measured: you can talk over a reply.').waitFor();
+    await measured(page);
     const delay = Number((await page.locator('.part .facts dd').first().innerText()).split(' ')[0]);
     assert.ok(delay > 20 && delay < 250, `${delay} ms`);
     assert.equal(await sentBytes(speaker), sent, 'nothing of it leaves');
@@ -250,8 +262,7 @@ test('another card is chosen while the speaker runs, and after a restart it stil
     await side.getByText(/^speaker: /).waitFor();
     await choice.selectOption('default');
     await side.getByText(/^default: /).waitFor();
-    await button(page, 'Measure this room').click();
-    await page.getByText('Measured: you can talk over a reply.').waitFor();
+    await measured(page);
 
     await speaker.endDaemon();
     await speaker.run();
