@@ -41,9 +41,9 @@ pub(super) struct Measure {
     /// The same and the estimate's own power, faster.
     fit: f32,
     echo: f32,
-    /// The microphone's power and what subtraction leaves of it, as fast as that.
+    /// The microphone's power, as fast as that.
     near: f32,
-    left: f32,
+    /// Blocks left of the hold after subtraction took enough away.
     placed: u32,
     /// The microphone's power in the present block and the one before.
     recent: [f32; 2],
@@ -64,10 +64,10 @@ impl Measure {
         self.common += FOLLOW * (common - self.common);
         self.fit += FIT_FOLLOW * (common - self.fit);
         self.echo += FIT_FOLLOW * (power(echo) - self.echo);
-        let left = mic.iter().zip(echo).map(|(m, y)| (m - y).powi(2)).sum::<f32>() / BLOCK as f32;
         self.near += FIT_FOLLOW * (now - self.near);
-        self.left += FIT_FOLLOW * (left - self.left);
-        let placed = self.left < PLACED * self.near;
+        // The power of the difference.
+        let left = self.near - 2.0 * self.fit + self.echo;
+        let placed = left < PLACED * self.near;
         self.placed = if placed { PLACED_HOLD } else { self.placed.saturating_sub(1) };
         self.recent = [now, self.recent[0]];
     }
