@@ -265,10 +265,7 @@ fn bars(sheet: &Sheet, binary: f64) {
     let alone = |share| sheet.of(IN_ALONE, IN, share);
     bar("microphone -> service p50: card alone + 2 ms", ours(IN, 0.5), alone(0.5) + 2.0);
     bar("microphone -> service p99: card alone + 6 ms", ours(IN, 0.99), alone(0.99) + 6.0);
-    bar("service -> ear p50", ours(OUT, 0.5), 18.0);
-    bar("service -> ear p95", ours(OUT, 0.95), 28.0);
-    bar("speech_started -> silence p50", ours(SILENCE, 0.5), 22.0);
-    bar("speech_started -> silence p95", ours(SILENCE, 0.95), 32.0);
+    out_bars(sheet, DAEMON);
     bar("last sample of a chunk -> socket p99", ours(CHUNK, 0.99), 5.0);
     bar("first delta read -> audible p99", ours(DELTA, 0.99), 20.0);
     bar("exec -> microphone open: 1/8 of the bridge", ours(OPEN, 0.5), theirs(OPEN) / 8.0);
@@ -292,11 +289,16 @@ fn bars(sheet: &Sheet, binary: f64) {
         let limit = ours(IN, share) + FRONT_MS;
         bar(&format!("microphone -> service {words}"), whole(IN, share), limit);
     }
-    bar("service -> ear p50", whole(OUT, 0.5), 18.0);
-    bar("service -> ear p95", whole(OUT, 0.95), 28.0);
-    bar("speech_started -> silence p50", whole(SILENCE, 0.5), 22.0);
-    bar("speech_started -> silence p95", whole(SILENCE, 0.95), 32.0);
+    out_bars(sheet, WHOLE);
     bar("PSS listening (MB)", whole(PSS_LISTENING, 0.5), 14.0);
     bar("PSS talking (MB)", whole(PSS_TALKING, 0.5), 14.0);
     bar("gaps, overruns and underruns", broken(WHOLE), 0.0);
+}
+
+/// What the daemon is asked of the way out, its front end off and on.
+fn out_bars(sheet: &Sheet, who: &'static str) {
+    bar("service -> ear p50", sheet.of(who, OUT, 0.5), 18.0);
+    bar("service -> ear p95", sheet.of(who, OUT, 0.95), 28.0);
+    bar("speech_started -> silence p50", sheet.of(who, SILENCE, 0.5), 22.0);
+    bar("speech_started -> silence p95", sheet.of(who, SILENCE, 0.95), 32.0);
 }
