@@ -21,6 +21,7 @@ pub mod lore;
 pub mod measure;
 pub mod meter;
 pub mod outlet;
+pub mod pages;
 pub mod panel;
 pub mod probe;
 pub mod prompt;
@@ -173,6 +174,7 @@ impl Host {
         let _ = thread::ask(thread::MAIN);
         audio::drive::check(&config.audio)?;
         let clock = clock::clock();
+        let pages = pages::Pages::linked(clock());
         let runtime = runtime().context("the kernel refuses an event queue")?;
         let _entered = runtime.enter();
         let counters = Arc::new(Counters::default());
@@ -290,6 +292,7 @@ impl Host {
             steps: clock::Steps::default(),
             meter: meter::Meter::new(counts),
             vitals,
+            pages,
             onlooker: None,
             notice: prompt::Speech::default(),
             lost: 0,

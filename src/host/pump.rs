@@ -24,6 +24,7 @@ use crate::host::inspect;
 use crate::host::journal::Journal;
 use crate::host::lore::Archive;
 use crate::host::outlet::Outlet;
+use crate::host::pages::Pages;
 use crate::host::panel::PanelLine;
 use crate::host::prompt::{self, Notice};
 use crate::host::settings::Choices;
@@ -91,6 +92,7 @@ pub struct Pump {
     pub(super) steps: Steps,
     pub(super) meter: Meter,
     pub(super) vitals: Arc<Vitals>,
+    pub(super) pages: Pages,
     pub(super) onlooker: Option<Onlooker>,
     /// What we say ourselves.
     pub(super) notice: prompt::Speech,
@@ -371,6 +373,7 @@ impl Pump {
             self.socket.ping(stamp);
         }
         self.lore.look();
+        self.pages.look(now, self.outlet.is_replying());
         let lost = self.trust.lost();
         if std::mem::replace(&mut self.lost, lost) < lost {
             self.announce(Notice::Lost, LOST_IS_NEWS);

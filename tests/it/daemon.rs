@@ -200,7 +200,7 @@ impl Pair {
         &mut self,
         what: &str,
         limit: Duration,
-        enough: impl Fn(&Log) -> bool,
+        mut enough: impl FnMut(&Log) -> bool,
     ) -> Log {
         for _ in 0..limit.as_millis() / 100 {
             let log = self.log();
@@ -279,6 +279,26 @@ fn nothing_leaves_while_asleep() {
     let pair = Pair::start("asleep", &mic, &[], &["turn.mode=wake"]);
     sheet::pause(Duration::from_secs(6));
     assert_eq!(pair.log().audio_sent(), 0.0, "speech left the device without a wake word");
+    assert_eq!(pair.speaker.terminate(), Some(0));
+}
+
+#[test]
+fn what_only_the_start_needed_is_given_back() {
+    let mic = format!("file:{}", speech("two_turns"));
+    let mut pair = Pair::start("pages", &mic, &[], &[]);
+    let status = format!("/proc/{}/status", pair.speaker.id());
+    let code = || {
+        let text = std::fs::read_to_string(&status).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("RssFile:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
+    };
+    let mut most = 0;
+    pair.wait("less code in memory", Duration::from_secs(30), |_| {
+        most = most.max(code());
+        code() * 4 < most * 3
+    });
+    // And it lives on without it.
+    pair.wait("two replies", Duration::from_secs(30), |log| log.done() == 2);
     assert_eq!(pair.speaker.terminate(), Some(0));
 }
 

@@ -139,10 +139,11 @@ impl Seen {
     }
 }
 
-/// Resident memory in bytes.
+/// Resident memory in bytes, without the pages of the program and other files: these the process gives
+/// back and takes again as it goes.
 fn memory(id: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
