@@ -13,11 +13,11 @@ use crate::base::ring::{Bell, PeriodReader, periods};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Periods and samples between the card threads and their reader: from the microphone 0.7 s of 48 kHz
-/// stereo, 43 ms of the widest card there is (8 channels at 192 kHz); what was played is mono, 0.3 s at
-/// 48 kHz and 85 ms at 192 kHz. When full the newest period becomes a gap.
+/// Periods and samples between the card threads and their reader: from the microphone 0.3 s of 48 kHz
+/// stereo, 21 ms of the widest card there is (8 channels at 192 kHz), that is one of its periods; what was
+/// played is mono, 0.3 s at 48 kHz and 85 ms at 192 kHz. When full the newest period becomes a gap.
 const PERIODS: usize = 512;
-const NEAR_SAMPLES: usize = 65_536;
+const NEAR_SAMPLES: usize = 32_768;
 const FAR_SAMPLES: usize = 16_384;
 /// Faults under way from the card threads: each is reported once a change, a handful at most.
 const FAULTS: usize = 64;
