@@ -1,7 +1,7 @@
 //! The front end on files, as fast as it can: what the command `listen` prints.
 
-use super::Options;
 use super::chain::Chain;
+use super::{Known, Options};
 use crate::base::event::{Near, Voice};
 use crate::base::pcm::{BLOCK, BLOCK_MS, BLOCK_RATE, Block};
 use crate::base::ring::PeriodHead;
@@ -98,6 +98,10 @@ const LEAD: usize = 3;
 /// Silence after the end at most, so that the last blocks come out of every filter.
 const TAIL_PERIODS: usize = 10;
 
+/// By how much the echo may come earlier than the hint says, as it does where a recording has lost a piece:
+/// three periods of 20 ms. Of sound that is paired later than it is heard nothing can be cancelled.
+const EARLIER: Duration = Duration::from_millis(60);
+
 /// Runs the front end over `mic`, with `far` as what the speaker played from the same moment on
 /// and `hint` as what a driver would say about the delay between both (zero when unknown). The
 /// blocks cover the whole of `mic`, whose end is filled up with silence.
@@ -123,7 +127,11 @@ pub fn pass(
 ) -> End {
     let frames = mic.samples.len() / usize::from(mic.channels.max(1));
     let periods = frames.div_ceil(period_frames(mic.rate).max(1));
-    let mut far = far.map(|sound| Cutter::new(sound, BEGIN + hint.unwrap_or_default()));
+    let stamped = hint.unwrap_or_default().saturating_sub(EARLIER);
+    if let Some(hint) = hint {
+        chain.know(&Known { delay: Some(hint - stamped), path: None });
+    }
+    let mut far = far.map(|sound| Cutter::new(sound, BEGIN + stamped));
     let mut near = Cutter::new(mic, BEGIN);
     for _ in 0..LEAD {
         far.iter_mut().for_each(|far| far.next(|head, samples| chain.far(head, samples)));

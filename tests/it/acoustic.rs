@@ -27,6 +27,11 @@ fn a_person_is_heard_over_the_speaker() {
 }
 
 #[test]
+fn an_echo_that_comes_earlier_than_foretold_is_followed() {
+    holds("earlier", true);
+}
+
+#[test]
 fn what_was_kept_of_a_room_cancels_from_the_first_word_on() {
     let table = table();
     let score = second_trial(&scene(&table["kept"]), 1, &Voices::read(), true);

@@ -19,7 +19,9 @@ pub(super) const PARTS: usize = 20;
 pub(super) const LATEST: usize = 34;
 /// Spectra of the reference kept: so that the echo of an earlier block can be estimated as well.
 pub(super) const KEPT: usize = PARTS + LATEST + LATER;
-/// Uncertainty of the first part at the start; an echo as loud as the reference would be 1.
+/// Uncertainty of the first part at the start; an echo as loud as the reference would be 1. Later it is at
+/// most what the microphone heard of the reference: a quiet echo, of which everything is in doubt,
+/// would be unlearned in favour of the noise beside it, again and again.
 const START: f32 = 0.1;
 /// What each further part starts with, of the one before: rooms decay.
 const START_DECAY: f32 = 0.85;
@@ -31,7 +33,7 @@ const STAYS: f32 = 0.998 * 0.998;
 const NEAR_STAYS: f32 = 0.8;
 /// Keeps every division safe.
 const TINY: f32 = 1e-9;
-/// The wrong-filter detector forgets this much a block: 140 ms.
+/// The wrong-filter detector forgets this much a block, and so do the levels: 140 ms.
 const WRONG_STAYS: f32 = 0.93;
 /// Share of the echo estimate that stands in the error when the filter is wrong.
 const WRONG_SHARE: f32 = 0.3;
@@ -61,6 +63,9 @@ pub(super) struct Filter {
     left: f32,
     energy: f32,
     error_energy: f32,
+    /// Of the microphone and of the reference, for as long.
+    mic_energy: f32,
+    far_energy: f32,
     pause: u32,
     next_pause: u32,
     work: [f32; SPAN],
@@ -80,6 +85,8 @@ impl Filter {
             left: 0.0,
             energy: 0.0,
             error_energy: 0.0,
+            mic_energy: 0.0,
+            far_energy: 0.0,
             pause: 0,
             next_pause: WRONG_PAUSE,
             work: [0.0; SPAN],
@@ -98,6 +105,7 @@ impl Filter {
         self.near_power = [1e-6; BINS];
         self.before = [0.0; BLOCK];
         (self.left, self.energy, self.error_energy) = (0.0, 0.0, 0.0);
+        (self.mic_energy, self.far_energy) = (0.0, 0.0);
         (self.pause, self.next_pause) = (0, WRONG_PAUSE);
     }
 
@@ -200,6 +208,10 @@ impl Filter {
         self.energy = WRONG_STAYS * self.energy + energy;
         let error_energy: f32 = error.iter().map(|e| e * e).sum();
         self.error_energy = WRONG_STAYS * self.error_energy + error_energy;
+        let mic_energy: f32 = error.iter().zip(echo).map(|(e, y)| (e + y).powi(2)).sum();
+        self.mic_energy = WRONG_STAYS * self.mic_energy + mic_energy;
+        let far: f32 = self.far_power[(self.newest + self.first) % KEPT].iter().sum();
+        self.far_energy = WRONG_STAYS * self.far_energy + far / SPAN as f32;
         self.pause = self.pause.saturating_sub(1);
         if useful {
             self.next_pause = WRONG_PAUSE;
@@ -224,7 +236,9 @@ impl Filter {
 
     /// What was learned may be of another path.
     pub(super) fn doubt_all(&mut self) {
-        let mut start = START;
+        let heard = self.mic_energy / self.far_energy;
+        // Not a number where nothing was played.
+        let mut start = START.min(heard);
         for doubt in &mut self.doubt {
             doubt.iter_mut().for_each(|d| *d = d.max(start));
             start *= START_DECAY;

@@ -159,6 +159,33 @@ fn a_late_echo_is_found_and_a_jump_is_followed() {
 }
 
 #[test]
+fn a_quiet_echo_is_not_unlearned_for_the_noise_beside_it() {
+    let far = syllables(1, 400);
+    let mut noise = Noise(4);
+    // The echo is 34 dB below the reference, the noise 10 dB below the echo.
+    let echo: Vec<f32> = through(&far, &room(2, 100)).iter().map(|x| 0.04 * x).collect();
+    let mic: Vec<f32> = echo.iter().map(|x| x + 0.001 * noise.next()).collect();
+    let mut canceller = Canceller::new(None);
+    let doubt = seconds(3.0);
+    run(&mut canceller, &mic[..doubt], &far[..doubt]);
+    canceller.moved();
+    let mut left = [0.0f32; 2];
+    for i in (doubt / BLOCK)..400 {
+        let part = i * BLOCK..(i + 1) * BLOCK;
+        let mut block = Block(mic[part.clone()].try_into().unwrap());
+        canceller.process(&mut block, &Block(far[part.clone()].try_into().unwrap()));
+        let mut own = [0.0; BLOCK];
+        canceller.filter.echo(&mut canceller.transform, &mut own);
+        for (y, own) in echo[part].iter().zip(own) {
+            left[0] += y * y;
+            left[1] += (y - own) * (y - own);
+        }
+    }
+    let known = 10.0 * (left[0] / left[1]).log10();
+    assert!(known > 10.0, "{known}");
+}
+
+#[test]
 fn a_filter_that_works_is_not_moved_off_the_echo() {
     let far = syllables(1, 400);
     let mic = through(&far, &room(2, 100));
