@@ -11,7 +11,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Errands of one client under way together: a screen asks for two or three things as it opens.
+/// Errands of one client under way together: a screen asks for up to four things as it opens, and
+/// the page lets more wait.
 pub const UNDER_WAY: usize = 4;
 /// An errand that is not done by then is refused: the longest calls the service, which has 12 s.
 pub const LIMIT: Duration = Duration::from_secs(13);

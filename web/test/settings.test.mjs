@@ -1,7 +1,7 @@
 // Settings, key, paired clients and the first set-up in a real browser.
 
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { LIMIT, PHONE, axe, each, look, pair, shot, sideways, until, visitor } from './browser.mjs';
@@ -127,6 +127,30 @@ test('the first set-up goes on where it was, ends, and can be run again', LIMIT,
   await page.getByRole('button', { name: 'Not now' }).click();
   await page.locator('.composer').waitFor();
   await clean({ away: true });
+});
+
+test('who leaves the set-up while it still loads is not led back', LIMIT, async (t) => {
+  const own = await Speaker.start({ key: null });
+  t.after(() => own.end());
+  const { context, open, clean } = await visitor(browser, own);
+  // What the page sends arrives half a second late, and at once.
+  await context.routeWebSocket(/socket\.io/, (page) => {
+    const server = page.connectToServer();
+    let held = [];
+    page.onMessage((message) => {
+      if (held.push(message) > 1) return;
+      setTimeout(() => held.splice(0).forEach((each) => server.send(each)), 500);
+    });
+  });
+  const page = await open();
+  await pair(page, own);
+  await page.getByRole('button', { name: 'Not now' }).click();
+  await page.locator('.composer').waitFor();
+  const file = join(own.folder, 'setup.json');
+  await until(() => existsSync(file) && /"over": *true/.test(readFileSync(file, 'utf8')), 'it is not remembered');
+  await page.reload();
+  await page.locator('.notice', { hasText: 'API key' }).waitFor();
+  await clean();
 });
 
 test('a key: code first, tried before it is taken, never seen again (A27)', LIMIT, async (t) => {

@@ -9,6 +9,11 @@ import { socket, sound } from './socket';
 const ANSWER_MS = 3000;
 /** An errand may call the service, and the speaker gives it 13 s. */
 const ERRAND_MS = 15_000;
+/** The speaker refuses a page more errands at a time than this. */
+const UNDER_WAY = 4;
+
+let underWay = 0;
+const queue: (() => void)[] = [];
 
 function mark(event: string, on: boolean): void {
   const next = new Set(store.pending.value);
@@ -52,15 +57,23 @@ export class Refused extends Error {
   }
 }
 
-/** An errand: its data, or `Refused`. Whoever asks shows what became of it where it was asked. */
+/** An errand: its data, or `Refused`. Whoever asks shows what became of it where it was asked. One
+    too many waits its turn, so that a tap while a screen loads is not lost. */
 export async function errand<T>(event: string, payload: object = {}): Promise<T> {
   const away = new Refused('unreachable', t().refusals.unreachable!);
-  if (!socket.connected) throw away;
+  if (underWay === UNDER_WAY) await new Promise<void>((go) => queue.push(go));
+  else underWay += 1;
   let answer: Answer;
   try {
+    if (!socket.connected) throw away;
     answer = await socket.timeout(ERRAND_MS).emitWithAck(`grok-voice:${event}`, payload);
   } catch {
     throw away;
+  } finally {
+    // Who waits takes the place over.
+    const next = queue.shift();
+    if (next) next();
+    else underWay -= 1;
   }
   if (!answer.ok) throw new Refused(answer.code, t().refusals[answer.code] ?? answer.message);
   return answer.data as T;
