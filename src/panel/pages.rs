@@ -47,45 +47,60 @@ struct File {
     name: &'static str,
     kind: &'static str,
     bytes: &'static [u8],
+    /// The same by gzip, a third of it.
+    packed: &'static [u8],
 }
 
-const INDEX: File = File {
-    name: "index.html",
-    kind: "text/html; charset=utf-8",
-    bytes: include_bytes!("../../web/dist/index.html"),
-};
+/// A file below `web/dist`.
+macro_rules! built {
+    ($path:literal, $name:literal, $kind:literal) => {
+        File {
+            name: $name,
+            kind: concat!($kind, "; charset=utf-8"),
+            bytes: include_bytes!(concat!("../../web/dist/", $path, $name)),
+            packed: include_bytes!(concat!("../../web/dist/", $path, $name, ".gz")),
+        }
+    };
+}
+
+const INDEX: File = built!("", "index.html", "text/html");
 
 const ASSETS: [File; 3] = [
-    File {
-        name: "panel.js",
-        kind: "text/javascript; charset=utf-8",
-        bytes: include_bytes!("../../web/dist/assets/panel.js"),
-    },
-    File {
-        name: "chart.js",
-        kind: "text/javascript; charset=utf-8",
-        bytes: include_bytes!("../../web/dist/assets/chart.js"),
-    },
-    File {
-        name: "panel.css",
-        kind: "text/css; charset=utf-8",
-        bytes: include_bytes!("../../web/dist/assets/panel.css"),
-    },
+    built!("assets/", "panel.js", "text/javascript"),
+    built!("assets/", "chart.js", "text/javascript"),
+    built!("assets/", "panel.css", "text/css"),
 ];
 
 impl File {
-    /// The file, or "not modified" when the browser names the one it has.
+    /// The file, packed where the browser takes that, or "not modified" when it names the one it has.
     fn answer(&self, asked: &HeaderMap) -> Response {
+        let packed = takes_gzip(asked);
+        let bytes = if packed { self.packed } else { self.bytes };
         let mut sum = DefaultHasher::new();
-        self.bytes.hash(&mut sum);
+        bytes.hash(&mut sum);
         let tag = format!("\"{:016x}\"", sum.finish());
         let known = asked.get(header::IF_NONE_MATCH).is_some_and(|known| known == tag.as_str());
-        let headers = [(header::CACHE_CONTROL, "no-cache".to_owned()), (header::ETAG, tag)];
+        let headers = [
+            (header::CACHE_CONTROL, "no-cache".to_owned()),
+            (header::VARY, "accept-encoding".to_owned()),
+            (header::ETAG, tag),
+        ];
         if known {
             return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
-        (headers, [(header::CONTENT_TYPE, self.kind)], self.bytes).into_response()
+        let coding = packed.then_some([(header::CONTENT_ENCODING, "gzip")]);
+        (headers, coding, [(header::CONTENT_TYPE, self.kind)], bytes).into_response()
     }
+}
+
+/// Whether a browser can unpack gzip; `q=0` says that it will not.
+fn takes_gzip(asked: &HeaderMap) -> bool {
+    let all = asked.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|v| v.to_str().ok());
+    all.flat_map(|list| list.split(',')).any(|one| {
+        let (coding, weight) = one.split_once(';').unwrap_or((one, ""));
+        let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
+        coding.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
+    })
 }
 
 /// The routes, without any guard.

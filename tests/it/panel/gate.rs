@@ -293,6 +293,28 @@ async fn a_browser_keeps_the_page_until_it_changes() {
 }
 
 #[tokio::test]
+async fn the_page_comes_packed_to_who_can_unpack_it() {
+    let desk = Desk::start();
+    for (asked, packed) in [
+        ("gzip, deflate, br", true),
+        ("br;q=1.0, GZIP;q=0.5", true),
+        ("gzip;q=0", false),
+        ("gzip;q=much", false),
+        ("identity", false),
+    ] {
+        let asked = format!("Accept-Encoding: {asked}");
+        let reply = desk.http("HEAD /assets/panel.js", &[&asked], "").await;
+        assert_eq!(reply.header("content-encoding"), packed.then_some("gzip"), "{asked}");
+        assert_eq!(reply.header("vary"), Some("accept-encoding"));
+        // The other form is not taken for the one the browser has.
+        let tag = format!("If-None-Match: {}", reply.header("etag").unwrap());
+        let other = if packed { "Accept-Encoding: br" } else { "Accept-Encoding: gzip" };
+        assert_eq!(desk.http("HEAD /assets/panel.js", &[&tag, other], "").await.status, 200);
+        assert_eq!(desk.http("HEAD /assets/panel.js", &[&tag, &asked], "").await.status, 304);
+    }
+}
+
+#[tokio::test]
 async fn health_is_for_all_neighbours() {
     let desk = Desk::start();
     let reply = desk.http("GET /healthz", &[], "").await;
