@@ -81,6 +81,13 @@ test('no key, then no service: what is wrong and what to do', LIMIT, async (t) =
   await until(async () => words.test(await notice.textContent()), 'no word of the key after a reload');
   await axe(page, 'no key');
   await shot(page, 'no-key');
+  await notice.getByRole('button', { name: 'Go to API key' }).click();
+  await page.locator('.settings h3', { hasText: 'API key' }).waitFor();
+  const key = page.locator('.key');
+  await until(async () => {
+    const [part, whole] = [await key.boundingBox(), await page.locator('.settings').boundingBox()];
+    return part !== null && part.y >= whole.y && part.y < whole.y + whole.height / 2;
+  }, 'the key is not looked at');
   await clean();
 
   const alone = await Speaker.start({ service: false });
@@ -97,6 +104,48 @@ test('no key, then no service: what is wrong and what to do', LIMIT, async (t) =
   await say(theirs, QUESTION);
   await theirs.locator('.line.assistant', { hasText: 'You wrote' }).waitFor();
   await other.clean();
+});
+
+test('a card that is not there: a page opened later still says so, and where to go', LIMIT, async (t) => {
+  const own = await Speaker.start({ sets: ['audio.input=hw:CARD=Nowhere'] });
+  t.after(() => own.end());
+  const { open, clean } = await visitor(browser, own, { viewport: PHONE });
+  const page = await open();
+  await pair(page, own);
+  await page.reload();
+  const notice = page.locator('.notice', { hasText: 'A sound card is gone' });
+  await notice.waitFor();
+  assert.equal(await page.locator('.notice').count(), 1);
+  assert.match(await page.locator('.state h1').textContent(), /Needs you/);
+  await axe(page, 'no card');
+  await shot(page, 'no-card');
+  await notice.getByRole('button', { name: 'Go to Sound' }).click();
+  await page.locator('.setup .vitals').waitFor();
+  await clean();
+});
+
+test('who wants no motion has bars that move with the numbers', LIMIT, async () => {
+  const moves = {};
+  for (const reducedMotion of ['reduce', 'no-preference']) {
+    const { open, clean } = await visitor(browser, speaker, { reducedMotion });
+    const page = await open();
+    await pair(page, speaker);
+    await say(page, QUESTION);
+    await page.locator('.panel[data-state=speaking]').waitFor();
+    moves[reducedMotion] = await page.evaluate(async () => {
+      const seen = new Set();
+      const bar = document.querySelector('.meter:nth-child(2) .bar i');
+      for (const end = performance.now() + 1500; performance.now() < end; ) {
+        seen.add(bar.style.transform);
+        await new Promise(requestAnimationFrame);
+      }
+      return seen.size;
+    });
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await clean();
+  }
+  console.log(`positions of the bar in 1.5 s: ${moves['no-preference']}, without motion ${moves.reduce}`);
+  assert.ok(moves.reduce <= 7 && moves['no-preference'] > 10, JSON.stringify(moves));
 });
 
 test('320 px and 200 %: everything in reach, nothing sideways', LIMIT, async () => {

@@ -222,6 +222,8 @@ test('reload, a daemon that starts anew, no network: it says so and comes back',
   assert.match(await page.locator('.badge').textContent(), /Retry in \d+ s/);
   assert.match(await state(page).textContent(), /Not connected/);
   assert.ok(await page.locator('.talk').isDisabled());
+  // Nobody knows whether it is silent.
+  assert.deepEqual(await page.locator('.meter .value').allTextContents(), ['–', '–']);
   await shot(page, 'away');
   await axe(page, 'away');
   await own.run();

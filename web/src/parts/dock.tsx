@@ -3,7 +3,7 @@
 import { hear, mute, stop } from '../link/ask';
 import { setVolume, volume } from '../link/volume';
 import { audible, link, pending, state } from '../store';
-import { t } from '../words';
+import { percent as inWords, t } from '../words';
 import { Headphones, Loud, Mic, MicOff, Square } from './icons';
 import { TalkButton } from './talk-button';
 
@@ -18,7 +18,7 @@ function Volume() {
         max={100}
         step={1}
         aria-label={t().volume}
-        aria-valuetext={`${percent} %`}
+        aria-valuetext={inWords(percent)}
         value={percent}
         disabled={link.value !== 'live'}
         style={{ '--filled': `${percent}%` }}

@@ -144,6 +144,8 @@ export function Text(props: {
   hint?: string;
   rows?: number;
   atOnce?: boolean;
+  /** What counts while nothing is written. */
+  otherwise?: string;
   presets?: [words: string, text: string][];
 }) {
   const { name } = props;
@@ -193,6 +195,7 @@ export function Text(props: {
       ) : (
         <input
           {...common}
+          placeholder={props.otherwise}
           onInput={(event) => (draft.value = event.currentTarget.value)}
           onChange={(event) => {
             if (props.atOnce) void change(name, event.currentTarget.value.trim());

@@ -24,7 +24,7 @@ export const MicOff = () => (
 );
 export const Square = () => (
   <Icon>
-    <rect x="6.5" y="6.5" width="11" height="11" rx="2" />
+    <rect x="6" y="6" width="12" height="12" rx="2.5" fill="currentColor" />
   </Icon>
 );
 export const Headphones = () => (

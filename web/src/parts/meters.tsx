@@ -15,6 +15,8 @@ const CLIP_MS = 2000;
 const FALL = 0.04;
 /** The peak mark stays before it falls. */
 const HOLD_TICKS = 20;
+/** Who wants no motion has bars that move with the numbers only. */
+export const calm = matchMedia('(prefers-reduced-motion: reduce)');
 /** Numbers change this often, or nobody could read them. */
 const READ_TICKS = 5;
 
@@ -27,7 +29,8 @@ function Meter(props: { label: string; side: 'mic' | 'speaker'; off?: boolean })
   const bar = useRef<HTMLElement>(null);
   const peak = useRef<HTMLElement>(null);
   const seen = useRef({ shown: 0, top: 0, held: 0, count: 0, loudest: -99, clipped: -Infinity });
-  const level = useSignal<number | null>(null);
+  // Undefined while nothing is heard of the speaker.
+  const level = useSignal<number | null | undefined>(undefined);
   const clips = useSignal(false);
   const { side } = props;
   useSignalEffect(() => {
@@ -39,20 +42,24 @@ function Meter(props: { label: string; side: 'mic' | 'speaker'; off?: boolean })
     m.held = part >= m.top ? HOLD_TICKS : m.held - 1;
     m.top = m.held === HOLD_TICKS ? part : m.held > 0 ? m.top : Math.max(m.shown, m.top - FALL);
     if (!now) m.top = m.held = 0;
-    if (bar.current) bar.current.style.transform = `scaleX(${m.shown.toFixed(3)})`;
-    if (peak.current) peak.current.style.left = `${(m.top * 100).toFixed(1)}%`;
+    const reads = ++m.count % READ_TICKS === 0 || !now;
+    if (reads || !calm.matches) {
+      if (bar.current) bar.current.style.transform = `scaleX(${m.shown.toFixed(3)})`;
+      if (peak.current) peak.current.style.left = `${(m.top * 100).toFixed(1)}%`;
+    }
     // The speaker counts what its microphone cut off.
     const cut = side === 'mic' ? (now?.clipped ?? 0) > 0 : db >= CLIP_DB;
     if (cut) m.clipped = performance.now();
     m.loudest = Math.max(m.loudest, db);
-    if (++m.count % READ_TICKS === 0 || !now) {
-      level.value = !now || m.loudest <= -98 ? null : Math.round(m.loudest);
+    if (reads) {
+      const heard = m.loudest <= -98 ? null : Math.round(m.loudest);
+      level.value = now ? heard : undefined;
       clips.value = performance.now() - m.clipped < CLIP_MS;
       m.loudest = -99;
     }
   });
   const value = level.value;
-  const read = value === null ? t().silent : decibels(value);
+  const read = value === undefined ? '–' : value === null ? t().silent : decibels(value);
   return (
     <div class="meter" data-off={props.off || undefined}>
       <span class="label" id={`level-${side}`}>

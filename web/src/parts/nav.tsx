@@ -1,7 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { mayControl, role } from '../store';
 import { SCREENS, screen, type Screen } from '../store/route';
-import { t } from '../words';
+import { language, t } from '../words';
 import { Bars, Bubble, Info, Lines, Pulse, Sliders, Swap, Tune } from './icons';
 
 /** What has a place in it, and who sees it. The set-up has none: it is passed through. */
@@ -23,17 +23,31 @@ function isOpen(name: Screen): boolean {
   return mayControl.value || FOR_ALL.includes(name);
 }
 
+/** Notes on which sides there is more than is seen. */
+function fade(nav: HTMLElement): void {
+  const over = nav.scrollWidth - nav.clientWidth;
+  nav.toggleAttribute('data-before', nav.scrollLeft > 2);
+  nav.toggleAttribute('data-after', nav.scrollLeft < over - 2);
+}
+
 export function Nav() {
   const bar = useRef<HTMLElement>(null);
   useEffect(() => {
-    // On a narrow phone the bar scrolls; where one is stays in its middle.
+    // On a narrow phone the bar scrolls; where one is stays in its middle, also when the phone is turned.
     const nav = bar.current!;
-    const here = nav.querySelector<HTMLElement>('[aria-current]');
-    if (here) nav.scrollLeft = here.offsetLeft - nav.offsetLeft - (nav.clientWidth - here.offsetWidth) / 2;
-  }, [screen.value]);
+    const settle = () => {
+      const here = nav.querySelector<HTMLElement>('[aria-current]');
+      if (here) nav.scrollLeft = here.offsetLeft - nav.offsetLeft - (nav.clientWidth - here.offsetWidth) / 2;
+      fade(nav);
+    };
+    const observer = new ResizeObserver(settle);
+    observer.observe(nav);
+    settle();
+    return () => observer.disconnect();
+  }, [screen.value, language.value, role.value]);
   const open = SCREENS.filter((name) => name !== 'wizard').filter(isOpen);
   return (
-    <nav class="nav" ref={bar} aria-label={t().sections}>
+    <nav class="nav" ref={bar} aria-label={t().sections} onScroll={(event) => fade(event.currentTarget)}>
       {open.map((name) => {
         const Icon = ICONS[name];
         return (

@@ -1,14 +1,38 @@
-// What a person should know: what happened, what to do, one button.
+// What a person should know: what happened, what the speaker does about it, one button.
 
 import { useEffect } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
-import { dropMessage, known, messages, outdated, state, type Message } from '../store';
-import { screen } from '../store/route';
+import type { Notice as Told } from '../link/events';
+import { dropMessage, known, messages, outdated, role, state, type Message } from '../store';
+import { go, screen, type Place } from '../store/route';
 import { language, t } from '../words';
 import { Cross, Info, Warning } from './icons';
 
 /** Good news goes by itself; trouble stays until somebody has seen it. */
 const INFO_MS = 8000;
+
+/** Where it is put right, by code. */
+const PLACES: Record<string, Place> = {
+  no_key: 'settings/key',
+  refused: 'settings/key',
+  card_lost: 'sound',
+  wrong_clock: 'health',
+  no_name: 'health',
+  no_network: 'health',
+};
+const OPEN_TO_ALL: Place[] = ['health'];
+
+function Way(props: { code: string }) {
+  const place = PLACES[props.code];
+  if (!place || !(role.value === 'admin' || OPEN_TO_ALL.includes(place))) return null;
+  if (place === screen.value) return null;
+  const name = place === 'settings/key' ? t().key.title : t().screens[place]!;
+  return (
+    <button class="link" onClick={() => go(place)}>
+      {t().goTo(name)}
+    </button>
+  );
+}
 
 function Notice(props: {
   level: string;
@@ -36,6 +60,7 @@ function Words(props: { code: string; message: string; action: string }) {
       <>
         <p lang={language.value === 'en' ? undefined : 'en'}>{props.message}</p>
         {props.action && <p class="action">{props.action}</p>}
+        <Way code={props.code} />
       </>
     );
   }
@@ -46,6 +71,7 @@ function Words(props: { code: string; message: string; action: string }) {
       <p class="detail" lang="en">
         {props.message}
       </p>
+      <Way code={props.code} />
     </>
   );
 }
@@ -64,12 +90,23 @@ function Passing(props: { message: Message }) {
   );
 }
 
+/** What the state complains of, with what can be done; nothing when all is well. */
+function complaint(): Told | undefined {
+  const trouble = state.value?.trouble;
+  if (trouble) {
+    const told = known.value.find((notice) => notice.message === trouble);
+    return told ?? { level: 'error', code: '', message: trouble, action: '' };
+  }
+  if (state.value?.state !== 'error') return undefined;
+  // Otherwise it is a card; a page that was opened later has not seen the notice pass.
+  return [...known.value].reverse().find(({ code }) => code === 'card_lost');
+}
+
 export function Notices() {
-  const trouble = state.value?.trouble ?? '';
+  const why = complaint();
   // A key that is not there yet is what the set-up is for.
-  const shown = trouble !== '' && screen.value !== 'wizard';
-  const why = known.value.find((notice) => notice.message === trouble);
-  const passing = messages.value.filter((message) => message.message !== trouble);
+  const shown = screen.value !== 'wizard';
+  const passing = messages.value.filter((message) => message.message !== why?.message);
   return (
     <div class="notices">
       {outdated.value && (
@@ -80,9 +117,9 @@ export function Notices() {
           </button>
         </Notice>
       )}
-      {shown && (
+      {why && shown && (
         <Notice level={state.value?.state === 'error' ? 'error' : 'warn'}>
-          <Words code={why?.code ?? ''} message={trouble} action={why?.action ?? ''} />
+          <Words {...why} />
         </Notice>
       )}
       {passing.map((message) => (

@@ -6,7 +6,7 @@ import { connect } from '../link/socket';
 import { lastHeard, link, retryAt, state, tick } from '../store';
 import { clockTime, t } from '../words';
 import { Wave } from './icons';
-import { length } from './meters';
+import { calm, length } from './meters';
 
 /** Shorter gaps are not worth alarming anybody. */
 const ALARM_MS = 5000;
@@ -49,7 +49,8 @@ function Orb() {
     const name = state.value?.state;
     const mine = name === 'listening' || name === 'lingering' ? now?.mic_dbfs : undefined;
     const level = name === 'speaking' ? now?.speaker_dbfs : mine;
-    orb.current?.style.setProperty('--level', level === undefined ? '0' : length(level).toFixed(2));
+    const still = level === undefined || calm.matches;
+    orb.current?.style.setProperty('--level', still ? '0' : length(level).toFixed(2));
   });
   return (
     <span class="orb" ref={orb}>

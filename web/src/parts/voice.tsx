@@ -1,5 +1,6 @@
 // Who the assistant is: voice, personality, languages; and what the speaker is called.
 
+import { state } from '../store';
 import { language, t } from '../words';
 import { Choice, Text } from './field';
 
@@ -23,7 +24,7 @@ function languages(): [string, string][] {
 /** What the speaker itself is called. */
 export function Name() {
   const words = t().settings;
-  return <Text name="panel.name" label={words.name} hint={words.nameHint} atOnce />;
+  return <Text name="panel.name" label={words.name} hint={words.nameHint} otherwise={state.value?.name} atOnce />;
 }
 
 export function Voice(props: { short?: boolean }) {

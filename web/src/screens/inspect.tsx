@@ -8,7 +8,7 @@ import { Arrow, Down, Swap } from '../parts/icons';
 import { save } from '../parts/save';
 import { link } from '../store';
 import { asText, clear, pause, paused, search, shown, traffic, way, type Way } from '../store/traffic';
-import { t } from '../words';
+import { digits, t } from '../words';
 
 /** Rows on the page; a longer list is searched, not scrolled. */
 const ROWS = 300;
@@ -30,7 +30,7 @@ function Row(props: { message: Traffic }) {
           <span class="unseen">{t().inspect.ways[dir]}</span>
         </span>
         <span class="type">{type}</span>
-        <span class="at">{props.message.t.toFixed(3)} s</span>
+        <span class="at">{digits(props.message.t, 3)} s</span>
       </button>
       {open.value && (
         <div class="json">

@@ -1,13 +1,14 @@
 // What an admin may change while the speaker runs. Each control says itself what became of it.
 
 import { useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { Clients } from '../parts/clients';
 import { Choice, Slider, Text } from '../parts/field';
 import { ApiKey } from '../parts/key';
 import { Name, Voice } from '../parts/voice';
 import { link, state } from '../store';
 import { load, loadSettings, settings } from '../store/device';
+import { aim } from '../store/route';
 import { t } from '../words';
 import { begin } from './wizard';
 
@@ -25,6 +26,13 @@ export function Settings() {
     // Somebody changed something, here or elsewhere.
     if (live && settings.value) void loadSettings().catch(() => {});
   }, [changed]);
+  const apiKey = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (aim.value !== 'key' || !apiKey.current) return;
+    aim.value = '';
+    apiKey.current.scrollIntoView();
+    apiKey.current.focus({ preventScroll: true });
+  }, [aim.value, settings.value !== null]);
   const pick = (name: string) => Object.entries(words.options[name] ?? {});
   return (
     <section class="page settings" tabIndex={0} aria-label={words.title}>
@@ -67,7 +75,9 @@ export function Settings() {
             step={10}
             show={(s) => (s === 0 ? words.never : words.seconds(s))}
           />
-          <h3>{t().key.title}</h3>
+          <h3 ref={apiKey} tabIndex={-1}>
+            {t().key.title}
+          </h3>
           <ApiKey />
           <h3>{t().clients.title}</h3>
           <Clients />

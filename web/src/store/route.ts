@@ -20,6 +20,18 @@ function current(): Screen {
   return SCREENS.find((screen) => screen === name) ?? 'talk';
 }
 
+/** A screen, or a part of one that is far down. */
+export type Place = Screen | 'settings/key';
+
+/** The part that is looked for; whoever shows it takes it. */
+export const aim = signal('');
+
+export function go(place: Place): void {
+  const [name, part = ''] = place.split('/');
+  aim.value = part;
+  location.hash = `#/${name}`;
+}
+
 export const screen = signal<Screen>(current());
 window.addEventListener('hashchange', () => {
   screen.value = current();

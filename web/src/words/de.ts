@@ -4,7 +4,7 @@ import { clients, key, settings, stepUp, wizard } from './settings/de';
 export const de: Words = {
   name: 'Deutsch',
   title: 'Lautsprecher',
-  screens: { talk: 'Sprechen', turns: 'Verlauf', inspect: 'Daten', settings: 'Optionen', sound: 'Ton', health: 'Zustand', logs: 'Log', about: 'Info' },
+  screens: { talk: 'Sprechen', turns: 'Verlauf', inspect: 'Daten', settings: 'Einstellungen', sound: 'Ton', health: 'Zustand', logs: 'Log', about: 'Info' },
   skip: 'Zu den Bedienelementen',
   sections: 'Bereiche',
   controls: 'Bedienung',
@@ -113,10 +113,11 @@ export const de: Words = {
     no_reply: ['Der Dienst hat nicht geantwortet.', 'Bitte noch einmal fragen.'],
     unanswered: ['Der Dienst war nicht rechtzeitig erreichbar; das Gesagte ist verworfen.', ''],
     speech_dropped: ['Das Netz ist zu langsam: der Anfang des Gesagten ist verworfen.', ''],
-    card_lost: ['Die Soundkarte ist weg.', 'Die Soundkarte prüfen.'],
+    card_lost: ['Eine Soundkarte ist weg. Sobald sie wieder da ist, wird sie geöffnet.', 'Die Soundkarte prüfen.'],
     card_ready: ['Die Soundkarte ist wieder da.', ''],
     state_set_aside: ['Eine beschädigte Datei wurde beiseitegelegt.', ''],
   },
+  goTo: (screen) => `Zu „${screen}“`,
 
   turns: {
     title: 'Verlauf',

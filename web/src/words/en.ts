@@ -82,8 +82,22 @@ export const en = {
     step_up: 'This needs a fresh code from the speaker.',
     closed: 'No code is open. Run “grok-speaker pair” on the speaker first.',
   } as Record<string, string | undefined>,
-  // By code: [what happened, what to do]. English comes from the speaker itself.
-  notices: {} as Record<string, [string, string] | undefined>,
+  // By code: [what happened, what to do]. What is not here the speaker says itself, in English.
+  notices: {
+    no_key: ['No API key is set.', 'Set a valid API key.'],
+    refused: ['The voice service does not accept the API key.', 'Set a valid API key.'],
+    busy: ['The voice service is overloaded. The speaker keeps trying.', ''],
+    no_name: ['The name of the voice service cannot be looked up. The speaker keeps trying.', 'Check the network and its DNS.'],
+    no_network: ['The voice service cannot be reached. The speaker keeps trying.', 'Check the network.'],
+    wrong_clock: ['The clock of the speaker is wrong.', 'Check date and time.'],
+    not_trusted: ['The certificate of the voice service is not trusted.', 'Check grok.url and grok.ca_file.'],
+    protocol: ['The voice service answers in an unexpected way. The speaker keeps trying.', ''],
+    dropped: ['The connection to the voice service broke. It is made again.', ''],
+    card_lost: ['A sound card is gone. The speaker opens it as soon as it is back.', 'Check the sound card.'],
+    card_ready: ['The sound card is back.', ''],
+    state_set_aside: ['A damaged file was set aside.', ''],
+  } as Record<string, [string, string] | undefined>,
+  goTo: (screen: string) => `Go to ${screen}`,
 
   turns: {
     title: 'Turns',

@@ -113,10 +113,11 @@ export const es: Words = {
     no_reply: ['El servicio no ha respondido.', 'Pregunta otra vez.'],
     unanswered: ['No se llegó al servicio a tiempo; lo dicho se ha descartado.', ''],
     speech_dropped: ['La red es demasiado lenta: se descarta el principio de lo dicho.', ''],
-    card_lost: ['La tarjeta de sonido no está.', 'Revisa la tarjeta de sonido.'],
+    card_lost: ['Falta una tarjeta de sonido. El altavoz la abre en cuanto vuelve.', 'Revisa la tarjeta de sonido.'],
     card_ready: ['La tarjeta de sonido ha vuelto.', ''],
     state_set_aside: ['Un archivo dañado se ha apartado.', ''],
   },
+  goTo: (screen) => `Ir a ${screen}`,
 
   turns: {
     title: 'Turnos',

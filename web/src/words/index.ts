@@ -50,12 +50,14 @@ export function duration(ms: number): string {
   return ms < 1000 ? `${digits(ms, 0)} ms` : `${digits(ms / 1000, 2)} s`;
 }
 
+/** A turn costs fractions of a cent; below a dollar all amounts have as many digits, to be compared. */
 export function dollars(amount: number): string {
+  const after = amount < 1 ? 4 : 2;
   return new Intl.NumberFormat(language.value, {
     style: 'currency',
     currency: 'USD',
-    minimumFractionDigits: 2,
-    maximumFractionDigits: 4,
+    minimumFractionDigits: after,
+    maximumFractionDigits: after,
   }).format(amount);
 }
 
