@@ -6,21 +6,26 @@ use std::net::{IpAddr, SocketAddr};
 /// Addresses that are said at most: a machine with many bridges has more, and nobody reads them.
 const SAID: usize = 4;
 
-/// `http://..` or `https://..` as a person types it: the name first, then what works where names
-/// do not.
+/// `http://..` or `https://..` as a person types it.
 pub(super) fn urls(scheme: &str, address: SocketAddr) -> Vec<String> {
-    if !address.ip().is_unspecified() {
-        return vec![format!("{scheme}://{address}/")];
-    }
     let port = address.port();
     let usual = (scheme, port) == ("http", 80) || (scheme, port) == ("https", 443);
     let port = if usual { String::new() } else { format!(":{port}") };
-    let ips = addresses(address.is_ipv4()).into_iter().map(|ip| match ip {
+    hosts(address.ip()).into_iter().map(|host| format!("{scheme}://{host}{port}/")).collect()
+}
+
+/// Who a neighbour asks for what listens on `ip`: the name first, then what works where names do
+/// not.
+pub(super) fn hosts(ip: IpAddr) -> Vec<String> {
+    let typed = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("[{ip}]"),
-    });
-    let hosts = std::iter::once(name()).chain(ips);
-    hosts.map(|host| format!("{scheme}://{host}{port}/")).collect()
+    };
+    if !ip.is_unspecified() {
+        return vec![typed(ip)];
+    }
+    let ips = addresses(ip.is_ipv4()).into_iter().map(typed);
+    std::iter::once(name()).chain(ips).collect()
 }
 
 /// What the machine is called, for people.

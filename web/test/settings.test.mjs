@@ -8,7 +8,7 @@ import { LIMIT, PHONE, axe, each, look, pair, shot, sideways, until, visitor } f
 import { Speaker } from './speaker.mjs';
 import { browser, speaker } from './stage.mjs';
 
-const STEPS = ['Welcome', 'Is it loud enough?', 'Connect the voice service', 'Voice and personality',
+const STEPS = ['Welcome', 'Is it loud enough?', 'Does it hear you?', 'Connect the voice service', 'Voice and personality',
   'What happens to what you say', 'What is it called?', 'Ready'];
 const RIGHT = 'xai-THEKEYTHATOPENS-4711';
 const WRONG = 'xai-THEKEYTHATDOESNOT-0815';
@@ -127,6 +127,21 @@ test('the first set-up goes on where it was, ends, and can be run again', LIMIT,
   await page.getByRole('button', { name: 'Not now' }).click();
   await page.locator('.composer').waitFor();
   await clean({ away: true });
+});
+
+test('another device is shown an address that is not its own', LIMIT, async (t) => {
+  const own = await Speaker.start({ ip: '0.0.0.0' });
+  t.after(() => own.end());
+  const { open, clean } = await visitor(browser, own);
+  const page = await open();
+  await enter(page, own, 'about');
+  const code = page.locator('.qr');
+  await until(async () => !/127\.0\.0\.1/.test(await code.getAttribute('aria-label')), 'its own address');
+  const shown = await page.locator('.address code').allTextContents();
+  assert.equal(shown[0], await code.getAttribute('aria-label'));
+  assert.ok(shown.some((url) => url.endsWith(`.local:${own.port}/`)), `${shown}`);
+  assert.ok(shown.every((url) => url.startsWith('http://')), `${shown}`);
+  await clean();
 });
 
 test('who leaves the set-up while it still loads is not led back', LIMIT, async (t) => {
@@ -284,7 +299,7 @@ test('settings and set-up: no fault of accessibility, nothing sideways, and a pi
   for (const [at, name] of STEPS.entries()) {
     await until(async () => (await title(page).textContent()) === name, `not at ${name}`);
     await each(page, `wizard-${at + 1}`, both);
-    if (at === 2) await narrow(`wizard-${at + 1}`);
+    if (at === 2 || at === 3) await narrow(`wizard-${at + 1}`);
     await page.locator('.walk .primary').click();
   }
   await page.locator('.composer').waitFor();

@@ -52,7 +52,7 @@ async function end(child) {
 }
 
 export class Speaker {
-  static async start({ mic, sets = [], service = true, said = [], key = 'k', wants = null, env = {}, config = null } = {}) {
+  static async start({ mic, sets = [], service = true, said = [], key = 'k', wants = null, env = {}, config = null, ip = '127.0.0.1' } = {}) {
     const it = new Speaker();
     it.folder = mkdtempSync(join(tmpdir(), 'panel-page-'));
     it.servicePort = await freePort();
@@ -69,7 +69,7 @@ export class Speaker {
       'turn.mode=open',
       ...(config ? [] : [`audio.input=${mic ? `file:${mic}` : 'null'}`, `audio.output=file:${it.heard}`]),
       `grok.url=ws://127.0.0.1:${it.servicePort}/v1/realtime`,
-      `panel.listen=127.0.0.1:${it.port}`,
+      `panel.listen=${ip}:${it.port}`,
       `state.directory=${it.folder}`,
       `control.socket=${join(it.folder, 'control.sock')}`,
       ...sets,

@@ -2,7 +2,7 @@
 //! power cut goes on where it was.
 
 use super::Desk;
-use crate::host::key;
+use crate::host::{key, lan};
 use crate::panel::ask::refusal;
 use crate::panel::errand::{News, Outcome};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ struct Progress {
     over: bool,
 }
 
-/// Says how far it has come, or notes it.
+/// Says how far it has come, or notes it; and where another device finds the panel.
 pub(super) fn run(desk: &Desk, news: Option<News>) -> Outcome {
     let known = desk.store.load::<Progress>(FILE).value;
     let progress = match (news, known) {
@@ -36,5 +36,7 @@ pub(super) fn run(desk: &Desk, news: Option<News>) -> Outcome {
             Progress { step: String::new(), over }
         }
     };
-    Ok(json!({"step": progress.step, "over": progress.over}))
+    let listens = desk.config.panel.listen.or(desk.config.panel.listen_tls);
+    let hosts = listens.map_or_else(Vec::new, |at| lan::hosts(at.ip()));
+    Ok(json!({"step": progress.step, "over": progress.over, "hosts": hosts}))
 }

@@ -204,13 +204,18 @@ async fn the_set_up_goes_on_where_it_was() {
     let owner = room.pair(Role::Admin);
     let ask = |news| room.desk.run(owner, Errand::Setup { news });
     let at = |step: &str, over| Some(News { step: step.to_owned(), over });
-    let first = ask(None).await.unwrap();
+    let said = |mut answer: Value| {
+        let hosts = answer.as_object_mut().unwrap().remove("hosts").unwrap();
+        assert!(hosts[0].as_str().unwrap().ends_with(".local"), "{hosts}");
+        answer
+    };
+    let first = said(ask(None).await.unwrap());
     let keyless = host_has_no_key();
     assert_eq!(first, json!({"step": "", "over": !keyless}));
     ask(at("voice", false)).await.unwrap();
-    assert_eq!(ask(None).await.unwrap(), json!({"step": "voice", "over": false}));
+    assert_eq!(said(ask(None).await.unwrap()), json!({"step": "voice", "over": false}));
     ask(at("done", true)).await.unwrap();
-    assert_eq!(ask(None).await.unwrap(), json!({"step": "done", "over": true}));
+    assert_eq!(said(ask(None).await.unwrap()), json!({"step": "done", "over": true}));
 }
 
 fn host_has_no_key() -> bool {

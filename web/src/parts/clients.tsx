@@ -17,6 +17,7 @@ import {
   type Invitation,
 } from '../store/device';
 import { day, t } from '../words';
+import { addresses } from './address';
 import { Mark } from './field';
 import { Question } from './question';
 import { StepUp } from './step-up';
@@ -180,7 +181,7 @@ function Invite() {
       {open.value && (
         <div class="invitation" role="status">
           <output class="digits">{open.value.code}</output>
-          <p>{words.typeIt(location.origin)}</p>
+          <p>{words.typeIt(addresses()[0]!)}</p>
           <p class="soft" aria-live="off">{words.left(left.value)}</p>
         </div>
       )}

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact';
+import { Address } from '../parts/address';
 import { Language } from '../parts/language';
 import { Leave } from '../parts/leave';
 import { Trust } from '../parts/trust';
@@ -58,8 +59,9 @@ export function About() {
       <h3>{words.more}</h3>
       <p class="soft">{words.moreHint}</p>
       <p class="commands">
-        <code>grok-speaker pair</code> <code>{location.origin}</code>
+        <code>grok-speaker pair</code>
       </p>
+      <Address />
       <h3>{words.licences}</h3>
       <dl class="facts">
         <Fact name="grok-speaker">MIT / Apache-2.0</Fact>

@@ -2,21 +2,25 @@
 // browser, a reload or a power cut goes on where it was. Every step can be left out and done again.
 
 import type { ComponentChildren } from 'preact';
-import { useEffect, useMemo, useRef } from 'preact/hooks';
-import { encode } from 'uqr';
+import { useSignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
 import { errand } from '../link/ask';
 import { setVolume, volume } from '../link/volume';
+import { Address } from '../parts/address';
 import { Mark } from '../parts/field';
 import { ApiKey } from '../parts/key';
 import { Language } from '../parts/language';
 import { Measure } from '../parts/measure';
+import { Recorder } from '../parts/recorder';
+import { Trust } from '../parts/trust';
 import { Name, Voice } from '../parts/voice';
 import { link } from '../store';
 import { fates, isBusy, key, load, loadProgress, progress, saveProgress, touch } from '../store/device';
+import type { Health as Facts } from '../store/health';
 import { t } from '../words';
 
 /** In this order; a step is named here and shown below. */
-const STEPS = ['language', 'speaker', 'key', 'voice', 'privacy', 'name', 'done'] as const;
+const STEPS = ['language', 'speaker', 'microphone', 'key', 'voice', 'privacy', 'name', 'done'] as const;
 type Step = (typeof STEPS)[number];
 
 const open = (): Step => STEPS.find((step) => step === progress.value?.step) ?? 'language';
@@ -72,25 +76,26 @@ function Speaker() {
         </button>
         <Mark name="chime" />
       </div>
-      <div class="setup">
-        <Measure />
-      </div>
     </>
   );
 }
 
-/** The address as a picture for a phone. */
-function Code(props: { text: string }) {
-  const path = useMemo(() => {
-    const { data, size } = encode(props.text, { border: 2 });
-    const dots = data.flatMap((row, y) => row.flatMap((on, x) => (on ? [`M${x} ${y}h1v1h-1z`] : [])));
-    return { d: dots.join(''), size };
-  }, [props.text]);
-  return (
-    <svg class="qr" viewBox={`0 0 ${path.size} ${path.size}`} role="img" aria-label={props.text}>
-      <path d={path.d} />
-    </svg>
-  );
+/** A clock that is wrong is why a good key is refused; a board without a battery starts with one. */
+function Clock() {
+  const wrong = useSignal(false);
+  useEffect(() => {
+    const look = async () => {
+      const { device } = await errand<Facts>('health');
+      wrong.value = device.place.clock_set === false;
+    };
+    look().catch(() => {});
+  }, []);
+  const [what, so] = t().health.troubles.clock!;
+  return wrong.value ? (
+    <p class="wrong" role="status">
+      {what} {so}
+    </p>
+  ) : null;
 }
 
 function Content(props: { step: Step }) {
@@ -103,9 +108,16 @@ function Content(props: { step: Step }) {
       </>
     ),
     speaker: () => <Speaker />,
+    microphone: () => (
+      <div class="setup tests">
+        <Recorder />
+        <Measure />
+      </div>
+    ),
     key: () => (
       <>
         <p>{words.keyText}</p>
+        <Clock />
         <ApiKey />
       </>
     ),
@@ -126,12 +138,8 @@ function Content(props: { step: Step }) {
     done: () => (
       <>
         <p>{key.value?.set ? words.doneText : words.doneKeyless}</p>
-        <div class="address">
-          <Code text={location.origin + '/'} />
-          <p>
-            {words.address} <code>{location.origin}/</code>
-          </p>
-        </div>
+        <Address />
+        <Trust />
       </>
     ),
   };

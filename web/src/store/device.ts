@@ -41,6 +41,8 @@ export interface Key {
 export interface Progress {
   step: string;
   over: boolean;
+  /** Names and numbers under which a neighbour finds the speaker. */
+  hosts: string[];
 }
 
 export interface Invitation {

@@ -360,7 +360,7 @@ export const de: Words = {
     encrypted: 'verschlüsselt',
     plain: 'unverschlüsselt',
     more: 'Weiteres Gerät hinzufügen',
-    moreHint: 'Diesen Befehl auf dem Lautsprecher ausführen und dort diese Adresse öffnen.',
+    moreHint: 'Diesen Befehl auf dem Lautsprecher ausführen und auf dem anderen Gerät diese Adresse öffnen.',
     licences: 'Gemacht mit',
   },
 };

@@ -101,12 +101,13 @@ export const clients: typeof en.clients = {
 
 export const wizard: typeof en.wizard = {
   title: 'Einrichtung',
-  again: 'Sprache, Ton, Schlüssel, Stimme, Privates und Name, der Reihe nach.',
+  again: 'Sprache, Ton, Mikrofon, Schlüssel, Stimme, Privates und Name, der Reihe nach.',
   run: 'Einrichtung wiederholen',
   step: (n, all) => `Schritt ${n} von ${all}`,
   steps: {
     language: 'Willkommen',
     speaker: 'Laut genug?',
+    microphone: 'Hört er gut?',
     key: 'Sprachdienst verbinden',
     voice: 'Stimme und Persönlichkeit',
     privacy: 'Was mit dem Gesagten geschieht',

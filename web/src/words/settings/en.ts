@@ -101,12 +101,13 @@ export const clients = {
 
 export const wizard = {
   title: 'Set-up',
-  again: 'Language, sound, key, voice, privacy and name, one after the other.',
+  again: 'Language, sound, microphone, key, voice, privacy and name, one after the other.',
   run: 'Run the set-up again',
   step: (n: number, all: number) => `Step ${n} of ${all}`,
   steps: {
     language: 'Welcome',
     speaker: 'Is it loud enough?',
+    microphone: 'Does it hear you?',
     key: 'Connect the voice service',
     voice: 'Voice and personality',
     privacy: 'What happens to what you say',

@@ -101,12 +101,13 @@ export const clients: typeof en.clients = {
 
 export const wizard: typeof en.wizard = {
   title: 'Configuración inicial',
-  again: 'Idioma, sonido, clave, voz, privacidad y nombre, paso a paso.',
+  again: 'Idioma, sonido, micrófono, clave, voz, privacidad y nombre, paso a paso.',
   run: 'Repetir la configuración',
   step: (n, all) => `Paso ${n} de ${all}`,
   steps: {
     language: 'Te damos la bienvenida',
     speaker: '¿Se oye bien?',
+    microphone: '¿Te oye bien?',
     key: 'Conecta el servicio de voz',
     voice: 'Voz y personalidad',
     privacy: 'Qué pasa con lo que dices',
