@@ -148,6 +148,29 @@ test('who wants no motion has bars that move with the numbers', LIMIT, async () 
   assert.ok(moves.reduce <= 7 && moves['no-preference'] > 10, JSON.stringify(moves));
 });
 
+/** States of the speaker with a word that is cut in two. */
+function cut(page, locale) {
+  const source = readFileSync(join(ROOT, `web/src/words/${locale}.ts`), 'utf8');
+  const states = source.match(/states: \{(.*?)\n  \}/s)[1];
+  const words = [...states.matchAll(/: \['([^']+)'/g)].map(([, word]) => word);
+  assert.ok(words.length >= 8, `${words}`);
+  return page.evaluate((words) => {
+    const head = document.querySelector('.state h1');
+    const probe = head.parentElement.insertBefore(head.cloneNode(), head);
+    const long = words.filter((state) => {
+      probe.textContent = state;
+      const [text, range] = [probe.firstChild, document.createRange()];
+      return [...state.matchAll(/\S+/g)].some((word) => {
+        range.setStart(text, word.index);
+        range.setEnd(text, word.index + word[0].length);
+        return range.getClientRects().length > 1;
+      });
+    });
+    probe.remove();
+    return long;
+  }, words);
+}
+
 test('320 px and 200 %: everything in reach, nothing sideways', LIMIT, async () => {
   const small = { width: 320, height: 568 };
   // 200 % of 640 x 720 is a page of 320 x 360.
@@ -158,6 +181,7 @@ test('320 px and 200 %: everything in reach, nothing sideways', LIMIT, async () 
       await page.locator('#code').waitFor();
       assert.ok((await sideways(page)) <= 0, `pairing ${name} ${locale}`);
       await pair(page, speaker);
+      assert.deepEqual(await cut(page, locale), [], `${name} ${locale}`);
       for (const screen of ['talk', 'turns', 'inspect', 'settings', 'about']) {
         await page.goto(`${speaker.url}#/${screen}`);
         await page.locator(`.nav [aria-current][href$=${screen}]`).waitFor();
