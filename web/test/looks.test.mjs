@@ -203,6 +203,7 @@ test('every screen: no fault of accessibility, and a picture', LIMIT, async (t) 
   const own = await Speaker.start({
     mic: join(ROOT, 'tests/speech/two_turns.wav'),
     said: ['What is the weather like in Lisbon tomorrow?', 'Thank you, and please play some quiet music.'],
+    sets: ['panel.name=Kitchen'],
   });
   t.after(() => own.end());
   const { open, clean } = await visitor(browser, own, { reducedMotion: 'reduce' });
