@@ -28,6 +28,15 @@ pub(super) fn hosts(ip: IpAddr) -> Vec<String> {
     std::iter::once(name()).chain(ips).collect()
 }
 
+/// The address as it is said aloud: the first number a neighbour can type, and the port if it has to
+/// be typed. Letters are not said.
+pub(super) fn said(address: SocketAddr) -> Option<String> {
+    let ip = address.ip();
+    let own = if ip.is_unspecified() { addresses(true) } else { vec![ip] };
+    let ip = own.into_iter().find(|ip| ip.is_ipv4() && !ip.is_loopback())?;
+    Some(if address.port() == 80 { ip.to_string() } else { format!("{ip}:{}", address.port()) })
+}
+
 /// What the machine is called, for people.
 pub(super) fn host() -> String {
     name().trim_end_matches(".local").to_owned()
@@ -75,5 +84,16 @@ mod tests {
         assert!(said("http", "[::]:80")[0].ends_with(".local/"));
         assert!(said("https", "0.0.0.0:443")[0].ends_with(".local/"));
         assert!(said("https", "0.0.0.0:80")[0].ends_with(".local:80/"));
+    }
+
+    #[test]
+    fn numbers_alone_are_said() {
+        let aloud = |address: &str| said(address.parse().unwrap());
+        assert_eq!(aloud("192.168.1.7:80").unwrap(), "192.168.1.7");
+        assert_eq!(aloud("192.168.1.7:8080").unwrap(), "192.168.1.7:8080");
+        assert_eq!((aloud("127.0.0.1:8080"), aloud("[fd00::1]:80")), (None, None));
+        if let Some(any) = aloud("0.0.0.0:8080") {
+            assert!(any.ends_with(":8080") && !any.starts_with("127."), "{any}");
+        }
     }
 }

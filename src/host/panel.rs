@@ -7,7 +7,7 @@ use crate::base::ring::Silent;
 use crate::base::unit::Moment;
 use crate::host::counters::Counters;
 use crate::host::health::Health;
-use crate::host::lan::urls;
+use crate::host::lan::{self, urls};
 use crate::host::systemd::Sockets;
 use crate::host::thread::{PANEL, Worker};
 use crate::panel::event::{Event, Request};
@@ -138,6 +138,11 @@ impl PanelLine {
     pub fn urls(&self) -> Vec<String> {
         let schemes = ["http", "https"].into_iter().zip(self.addresses);
         schemes.flat_map(|(scheme, at)| at.map_or_else(Vec::new, |at| urls(scheme, at))).collect()
+    }
+
+    /// Its address as it is said aloud; where it has one of numbers alone.
+    pub fn said(&self) -> Option<String> {
+        self.addresses[0].and_then(lan::said)
     }
 
     /// By what its owner recognises it over TLS, where that is on.

@@ -28,8 +28,13 @@ const ECHO: Duration = Duration::from_millis(300);
 /// What can be said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice<'a> {
-    /// "The pairing code is", and six digits, all twice.
-    Code(&'a str),
+    /// "The pairing code is", and six digits, all twice; then once, where the panel is.
+    Code {
+        /// Six of them.
+        digits: &'a str,
+        /// Digits with `.` between, and a port behind `:`.
+        address: Option<&'a str>,
+    },
     /// Too many wrong codes: the window is closed.
     Lost,
 }
@@ -40,6 +45,8 @@ pub enum Notice<'a> {
 pub struct Speech {
     words: VecDeque<Vec<i16>>,
     sounding: bool,
+    /// It tells a code.
+    code: bool,
     /// Since when nothing sounds.
     ended: Option<Moment>,
     until: Moment,
@@ -47,8 +54,14 @@ pub struct Speech {
 
 impl Speech {
     /// Says this from now on, until it is of no use any more; what was being said before is dropped.
-    pub fn begin(&mut self, words: VecDeque<Vec<i16>>, until: Moment) {
+    pub fn begin(&mut self, notice: Notice<'_>, words: VecDeque<Vec<i16>>, until: Moment) {
         (self.words, self.until) = (words, until);
+        self.code = matches!(notice, Notice::Code { .. });
+    }
+
+    /// Whether a code is being told, or about to be.
+    pub fn tells_code(&self) -> bool {
+        self.code && self.is_under_way()
     }
 
     /// Whether something is being said, or about to be.
@@ -118,7 +131,7 @@ pub fn words(
     let word = |name: &str, pause: Duration| read(&folder.join(format!("{name}.wav")), rate, pause);
     let once = match notice {
         Notice::Lost => return Some(VecDeque::from([word("lost", GAP)?])),
-        Notice::Code(digits) => {
+        Notice::Code { digits, .. } => {
             let mut once = vec![word("code", PAUSE)?];
             for (n, digit) in digits.chars().enumerate() {
                 let pause = match n {
@@ -131,7 +144,28 @@ pub fn words(
             once
         }
     };
-    Some(once.iter().chain(&once).cloned().collect())
+    let mut all: VecDeque<_> = once.iter().chain(&once).cloned().collect();
+    if let Notice::Code { address: Some(address), .. } = notice {
+        // Where these words are missing the code is as good.
+        all.extend(place(address, word).into_iter().flatten());
+    }
+    Some(all)
+}
+
+/// "The address is", and what is typed.
+fn place(
+    address: &str,
+    word: impl Fn(&str, Duration) -> Option<Vec<i16>>,
+) -> Option<Vec<Vec<i16>>> {
+    let mut said = vec![word("address", PAUSE)?];
+    for sign in address.chars() {
+        said.push(match sign {
+            '.' => word("dot", GAP)?,
+            ':' => word("port", PAUSE)?,
+            digit => word(&digit.to_string(), GAP)?,
+        });
+    }
+    Some(said)
 }
 
 fn folder(dir: &Path, language: &str) -> Option<PathBuf> {
@@ -176,7 +210,9 @@ mod tests {
                 bits_per_sample: 16,
                 sample_format: hound::SampleFormat::Int,
             };
-            let names = (0..10).map(|n| n.to_string()).chain(["code".into(), "lost".into()]);
+            let names = (0..10)
+                .map(|n| n.to_string())
+                .chain(["code", "lost", "address", "dot", "port"].map(Into::into));
             for (n, name) in (1..).zip(names) {
                 let file = folder.join(format!("{name}.wav"));
                 let mut out = hound::WavWriter::create(file, spec).unwrap();
@@ -204,10 +240,20 @@ mod tests {
     #[test]
     fn a_code_is_said_digit_by_digit_and_twice() {
         let prompts = Prompts::new("twice", "en", 24_000, 1000);
-        let words = prompts.words("auto", Notice::Code("072319")).unwrap();
-        let said: Vec<_> = words.iter().map(|word| word[10] / 1000 - 1).collect();
+        let code = |address| prompts.words("auto", Notice::Code { digits: "072319", address });
+        let words = code(None).unwrap();
+        let said = |words: &VecDeque<Vec<i16>>| -> Vec<_> {
+            words.iter().map(|word| word[10] / 1000 - 1).collect()
+        };
         // 10 is "the pairing code is".
-        assert_eq!(said, [10, 0, 7, 2, 3, 1, 9, 10, 0, 7, 2, 3, 1, 9]);
+        let twice = [10, 0, 7, 2, 3, 1, 9, 10, 0, 7, 2, 3, 1, 9];
+        assert_eq!(said(&words), twice);
+        let more = said(&code(Some("10.0.3.7:80")).unwrap());
+        // "The address is", "dot", "port".
+        assert_eq!(more[..14], twice);
+        assert_eq!(more[14..], [12, 1, 0, 13, 0, 13, 3, 13, 7, 14, 8, 0]);
+        std::fs::remove_file(prompts.0.join("en/dot.wav")).unwrap();
+        assert_eq!(said(&code(Some("10.0.3.7:80")).unwrap()), twice);
         assert!(words.iter().all(|word| word.ends_with(&[0; 100]) && word[2399] != 0));
         assert_eq!(prompts.words("xx-YY", Notice::Lost).unwrap()[0][10], 12_000);
     }
@@ -227,11 +273,12 @@ mod tests {
     #[test]
     fn without_recordings_nothing_is_said() {
         let prompts = Prompts::new("none", "en", 24_000, 100);
+        let code = |digits| Notice::Code { digits, address: None };
         assert!(words(&[], "en", Notice::Lost, RATE).is_none());
-        assert!(prompts.words("en", Notice::Code("12x456")).is_none());
+        assert!(prompts.words("en", code("12x456")).is_none());
         let file = |name: &str| prompts.0.join("en").join(name);
         std::fs::write(file("3.wav"), "no sound").unwrap();
-        assert!(prompts.words("en", Notice::Code("123456")).is_none());
+        assert!(prompts.words("en", code("123456")).is_none());
         std::fs::remove_file(file("lost.wav")).unwrap();
         assert!(prompts.words("en", Notice::Lost).is_none());
         // One that is no word.
@@ -266,7 +313,7 @@ mod tests {
     #[test]
     fn a_word_waits_for_the_one_before_and_for_a_reply() {
         let mut speech = Speech::default();
-        speech.begin(VecDeque::from([vec![1], vec![2], vec![3]]), at(60_000));
+        speech.begin(Notice::Lost, VecDeque::from([vec![1], vec![2], vec![3]]), at(60_000));
         assert_eq!(speech.next(at(0), true), None);
         assert_eq!(speech.next(at(1), false), Some(vec![1]));
         assert_eq!(speech.next(at(2), false), None);
@@ -279,7 +326,7 @@ mod tests {
         speech.stop(at(6));
         assert_eq!(speech.next(at(7), false), None);
         // A code that is no good any more is not said.
-        speech.begin(VecDeque::from([vec![1]]), at(10));
+        speech.begin(Notice::Lost, VecDeque::from([vec![1]]), at(10));
         assert_eq!(speech.next(at(10), false), None);
         assert_eq!(speech.next(at(5), false), None);
     }
@@ -298,7 +345,7 @@ mod tests {
         };
         let mut speech = Speech::default();
         assert_eq!(speech.without(near(0)), near(0));
-        speech.begin(VecDeque::from([vec![1]]), at(60_000));
+        speech.begin(Notice::Lost, VecDeque::from([vec![1]]), at(60_000));
         assert!(speech.next(at(100), false).is_some());
         for ms in [100, 150, 399] {
             let heard = speech.without(near(ms));

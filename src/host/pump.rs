@@ -320,7 +320,7 @@ impl Pump {
         let words = prompt::words(&dirs, &session.language, notice, session.output_rate);
         let Some(words) = words else { return false };
         let now = (self.clock)();
-        self.notice.begin(words, now + useful);
+        self.notice.begin(notice, words, now + useful);
         self.speak(now);
         true
     }
@@ -377,6 +377,10 @@ impl Pump {
         let lost = self.trust.lost();
         if std::mem::replace(&mut self.lost, lost) < lost {
             self.announce(Notice::Lost, LOST_IS_NEWS);
+        }
+        if self.notice.tells_code() && !self.trust.is_open(now) {
+            // Somebody has typed it.
+            self.notice.stop(now);
         }
         self.speak(now);
     }

@@ -119,6 +119,11 @@ impl Trust {
         }
     }
 
+    /// Whether a code is good for something.
+    pub fn is_open(&self, now: Moment) -> bool {
+        self.ledger().is_open(now)
+    }
+
     /// A button was held: opens a pairing window for an admin and says the code. Never has to wait.
     pub fn held(&self, now: Moment) -> Code {
         self.ledger().held(code(), now)

@@ -278,6 +278,11 @@ impl Ledger {
         Ok(self.begin(opener, role, number, now))
     }
 
+    /// Whether a code is good for something.
+    pub fn is_open(&self, now: Moment) -> bool {
+        self.window.as_ref().is_some_and(|window| now < window.code.until)
+    }
+
     fn begin(&mut self, opener: Opener, role: Role, number: u32, now: Moment) -> Code {
         let code = Code { number, role, until: now + WINDOW };
         self.window = Some(Window { code, opener, tries: 0 });

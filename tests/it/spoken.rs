@@ -2,6 +2,7 @@
 
 use crate::daemon::{Folder, once};
 use crate::sheet;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -20,6 +21,16 @@ fn record(folder: &Path, name: &str, level: i16) {
     let mut out = hound::WavWriter::create(folder.join(format!("{name}.wav")), spec).unwrap();
     (0..2400).for_each(|_| out.write_sample(level).unwrap());
     out.finalize().unwrap();
+}
+
+/// What it takes to say a code.
+fn record_all(folder: &Folder) {
+    let english = folder.join("prompts/en");
+    std::fs::create_dir_all(&english).unwrap();
+    for digit in 0..10 {
+        record(&english, &digit.to_string(), STEP * (digit + 1));
+    }
+    record(&english, "code", STEP * CODE);
 }
 
 /// The daemon in a folder of its own, where its prompts are looked for first.
@@ -94,12 +105,7 @@ fn said(file: &Path) -> Vec<i16> {
 #[test]
 fn the_code_that_pair_prints_is_said_twice() {
     let folder = Folder::new("spoken");
-    let english = folder.join("prompts/en");
-    std::fs::create_dir_all(&english).unwrap();
-    for digit in 0..10 {
-        record(&english, &digit.to_string(), STEP * (digit + 1));
-    }
-    record(&english, "code", STEP * CODE);
+    record_all(&folder);
     let wav = folder.join("speaker.wav");
     let (_daemon, common) = start(&folder);
     let code = pair(&common);
@@ -116,6 +122,34 @@ fn the_code_that_pair_prints_is_said_twice() {
         }
     }
     assert_eq!(heard, wanted, "code {code}");
+}
+
+#[test]
+fn a_code_that_was_typed_is_not_said_on() {
+    let folder = Folder::new("typed");
+    record_all(&folder);
+    let (_daemon, common) = start(&folder);
+    let code = pair(&common);
+    let arguments: Vec<&str> =
+        ["status", "--json"].into_iter().chain(common.iter().map(String::as_str)).collect();
+    let status: serde_json::Value =
+        serde_json::from_slice(&once(&arguments).stdout).expect("status");
+    let host = status["panel"].as_str().unwrap().trim_start_matches("http://");
+    let host = host.trim_end_matches('/');
+    let body = format!(r#"{{"code":"{code}","name":"it"}}"#);
+    let request = format!(
+        "POST /api/pair HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut tcp = std::net::TcpStream::connect(host).unwrap();
+    tcp.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    tcp.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // All of it would take 5 s.
+    sheet::pause(Duration::from_secs(8));
+    let heard = said(&folder.join("speaker.wav"));
+    assert!(heard.len() < 14, "{heard:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::conversation::Input;
 use crate::dsp::sweep::sweep;
 use crate::host::control::{Question, Reply};
 use crate::host::desk::Order;
+use crate::host::panel::PanelLine;
 use crate::host::prompt::{self, Notice};
 use crate::host::{BUILD, Invitation, lan, measure, redact};
 use crate::panel::Fingerprint;
@@ -127,12 +128,15 @@ impl Pump {
 
     /// Opens a pairing window for whoever held a button. The code is said, and nowhere written.
     pub(super) fn invite_by_hand(&mut self) {
-        if self.panel.is_none() {
+        let Some(panel) = &self.panel else {
             return log::warn!("a button asks for pairing, but the panel is off (panel.listen)");
-        }
+        };
+        let address = panel.said();
         let now = (self.clock)();
         let code = self.trust.held(now);
-        if self.announce(Notice::Code(&code.to_string()), code.until.since(now)) {
+        let digits = code.to_string();
+        let notice = Notice::Code { digits: &digits, address: address.as_deref() };
+        if self.announce(notice, code.until.since(now)) {
             log::info!("a button opened a pairing window");
         } else {
             log::warn!("a button asks for pairing, but there are no prompts to say the code with");
@@ -146,7 +150,9 @@ impl Pump {
         };
         let invitation = self.invite(role);
         if let Some(Invitation { code, seconds, .. }) = &invitation {
-            self.announce(Notice::Code(code), Duration::from_secs(*seconds));
+            let address = self.panel.as_ref().and_then(PanelLine::said);
+            let notice = Notice::Code { digits: code, address: address.as_deref() };
+            self.announce(notice, Duration::from_secs(*seconds));
         }
         match invitation {
             Some(Invitation { urls, fingerprint, code, seconds }) => serde_json::json!({
