@@ -268,4 +268,52 @@ mod tests {
             assert!(herald.voice.is_none());
         }
     }
+
+    #[expect(clippy::print_stderr, reason = "a test that did not try says so")]
+    fn not_tried() {
+        eprintln!("NOT TRIED: no network of its own can be had");
+    }
+
+    /// F16, on a network of its own, which wants root: this test once more, inside.
+    #[test]
+    fn f16_a_twin_that_was_first_is_said_once() {
+        const INSIDE: &str = "MDNS_TWIN_INSIDE";
+        const NAME: &str = "panel::mdns::tests::f16_a_twin_that_was_first_is_said_once";
+        const SET_UP: &str = "ip link set lo up && ip link add twin0 type veth peer name twin1 \
+                              && ip addr add 10.9.0.1/24 dev twin0 && ip link set twin1 up \
+                              && ip link set twin0 up || exit 77; exec \"$0\" \"$@\"";
+        if std::env::var_os(INSIDE).is_some() {
+            return twin();
+        }
+        let run = std::process::Command::new("unshare")
+            .args(["--net", "sh", "-c", SET_UP])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", NAME, "--nocapture"])
+            .env(INSIDE, "1")
+            .output();
+        match run.as_ref().map(|out| out.status.code()) {
+            Ok(Some(code @ (0 | 101))) => {
+                let said = String::from_utf8_lossy(&run.as_ref().unwrap().stdout).into_owned();
+                assert!(code == 0 && said.contains("1 passed"), "{run:?}");
+            }
+            Ok(_) | Err(_) => not_tried(),
+        }
+    }
+
+    /// The twin was there first and has another address.
+    fn twin() {
+        let first = Voice::raise(&card(&[("_http._tcp", "10.9.0.2:80")])).unwrap();
+        let wait = |what: &mut dyn FnMut() -> bool| {
+            (0..300).any(|_| {
+                std::thread::park_timeout(Duration::from_millis(50));
+                what()
+            })
+        };
+        assert!(wait(&mut || matches!(first.news.try_recv(), Ok(DaemonEvent::Announce(..)))));
+        let mut voice = Voice::raise(&card(&[("_http._tcp", "10.9.0.1:80")])).unwrap();
+        assert!(wait(&mut || {
+            voice.listen();
+            voice.twin
+        }));
+    }
 }

@@ -8,6 +8,7 @@ use grok_speaker::panel::ask::ASKS;
 use grok_speaker::panel::event::{Event, Speaker, Transcript};
 use grok_speaker::panel::trust::Role;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 const WEBSOCKET: &str = "GET /socket.io/?EIO=4&transport=websocket";
@@ -169,4 +170,41 @@ async fn a24_refused_names_are_one_line_in_the_log() {
     assert!(lines.iter().any(|line| line.contains("panel refused origin")), "{lines:?}");
     let clean = |line: &str| !line.chars().any(|c| c.is_control() || c == '\u{202e}');
     assert!(lines.iter().all(|line| clean(line)), "{lines:?}");
+}
+
+/// F15: the network has given the machine another address while a panel is open. Each connection is
+/// asked for the address that it came to.
+#[tokio::test]
+async fn f15_another_address_while_a_panel_is_open() {
+    let mut desk = Desk::with(|o| o.listen = Some(SocketAddr::from(([0, 0, 0, 0], 0))));
+    let port = desk.address.port();
+    let [before, after] = [1, 9].map(|last| SocketAddr::from(([127, 0, 0, last], port)));
+    desk.address = before;
+    let session = desk.pair(Role::Admin).await;
+    let mut panel = desk.connect(&session, Value::Null).await;
+    let seq = panel.heard().await.unwrap().body["seq"].clone();
+    drop(panel);
+    desk.live(0, SOON).await;
+    desk.tell(Event::Transcript(Transcript {
+        item: "a".to_owned(),
+        role: Speaker::User,
+        text: "meanwhile".to_owned(),
+        r#final: true,
+        interrupted: false,
+    }))
+    .await;
+
+    desk.address = after;
+    let cookie = session.line();
+    for (host, status) in [(after, 200), (before, 421)] {
+        let host = format!("Host: {host}");
+        assert_eq!(desk.http("GET /api/session", &[&cookie, &host], "").await.status, status);
+    }
+    // The page of the old address is no page of the new one.
+    let stale = [cookie, format!("Origin: http://{before}")];
+    let stale = [stale[0].as_str(), stale[1].as_str()];
+    assert_eq!(desk.http("GET /api/session", &stale, "").await.status, 403);
+    let mut panel = desk.connect(&session, seq).await;
+    panel.wait("grok-voice:hello").await;
+    assert_eq!(panel.wait("grok-voice:transcript").await.body["text"], "meanwhile");
 }
