@@ -62,11 +62,13 @@ impl Guard {
         B: axum::body::HttpBody<Data = axum::body::Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
+        let host = one(request.headers(), &header::HOST).unwrap_or_default();
+        let opener = rule::is_trustworthy(host, peer.secure).then_some(rule::OPENER);
         let mut response = match self.admit(&mut request, peer) {
             Ok(visitor) => self.pass(request.map(Body::new), visitor).await,
             Err(refused) => refused.into_response(),
         };
-        for (name, value) in rule::HEADERS {
+        for (name, value) in rule::HEADERS.into_iter().chain(opener) {
             let name = HeaderName::from_static(name);
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 /// Headers of every answer. Nothing of the page may come from elsewhere, nothing inline runs, and
 /// no other page may frame it.
-pub const HEADERS: [(&str, &str); 7] = [
+pub const HEADERS: [(&str, &str); 6] = [
     (
         "content-security-policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -15,10 +15,21 @@ pub const HEADERS: [(&str, &str); 7] = [
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("referrer-policy", "no-referrer"),
-    ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "microphone=(self), camera=(), geolocation=()"),
 ];
+
+/// And of every answer whose page a browser calls trustworthy. Elsewhere it does not heed this, and puts
+/// an error about that into its console.
+pub const OPENER: (&str, &str) = ("cross-origin-opener-policy", "same-origin");
+
+/// Whether a browser trusts a page of this host: it is encrypted, or of the browser's own machine.
+pub fn is_trustworthy(host: &str, secure: bool) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let loopback = name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    secure || loopback || name == "localhost"
+}
 
 /// Paths that anybody on the local network may ask for.
 const OPEN: [&str; 7] =
@@ -144,6 +155,16 @@ mod tests {
         assert_ne!(neighbour(ip("fd00::1")), neighbour(ip("fd00:0:0:1::1")));
         assert_ne!(neighbour(ip("fe80::1")), neighbour(ip("fe80::2")));
         assert_eq!(neighbour(ip("::ffff:10.0.0.1")), ip("10.0.0.1"));
+    }
+
+    #[test]
+    fn trustworthy() {
+        for own in ["127.0.0.1:8080", "127.0.0.1", "localhost", "localhost:80", "[::1]:8080"] {
+            assert!(is_trustworthy(own, false), "{own}");
+        }
+        for other in ["192.168.1.5:8080", "speaker.local", "[fd00::1]:80", "localhost.evil", ""] {
+            assert!(!is_trustworthy(other, false) && is_trustworthy(other, true), "{other}");
+        }
     }
 
     #[test]
