@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { LIMIT, PHONE, axe, pair, say, shot, until, visitor } from './browser.mjs';
+import { LIMIT, PHONE, axe, launch, pair, say, shot, until, visitor } from './browser.mjs';
 import { found, pcm, wav } from './sound.mjs';
 import { Speaker, sleep } from './speaker.mjs';
 import { QUESTION, browser, speaker } from './stage.mjs';
@@ -318,6 +318,35 @@ test('the inspector: both ways, without sound or key; filter, search, pause, dow
   await say(theirs, 'a last one');
   await theirs.locator('.line.assistant:not([data-partial])', { hasText: 'a last one' }).waitFor();
   assert.ok(frames.slice(count).every((frame) => !String(frame).includes('grok-voice:event')));
+  await other.clean();
+  await clean();
+});
+
+test('a message is copied on a page that is not encrypted, too', LIMIT, async (t) => {
+  const named = await launch(['--host-resolver-rules=MAP kitchen.test 127.0.0.1']);
+  t.after(() => named.close());
+  const own = await Speaker.start({ sets: ['panel.hosts=["kitchen.test"]'] });
+  t.after(() => own.end());
+  own.url = `http://kitchen.test:${own.port}/`;
+  const { open, clean } = await visitor(named, own);
+  const page = await open();
+  await pair(page, own);
+  assert.equal(await page.evaluate(() => isSecureContext), false);
+  await page.goto(`${own.url}#/inspect`);
+  await page.locator('.empty').waitFor();
+  const other = await visitor(named, own);
+  const theirs = await other.open();
+  await pair(theirs, own);
+  await say(theirs, QUESTION);
+  const row = page.locator('.row', { hasText: 'response.done' }).first();
+  await row.click();
+  const text = await page.locator('.json pre').textContent();
+  await page.getByRole('button', { name: 'Copy' }).click();
+  await page.getByRole('button', { name: 'Copied' }).waitFor();
+  await page.getByLabel('Search').focus();
+  await page.keyboard.press('Control+V');
+  const flat = (json) => json.replace(/\s+/g, '');
+  assert.equal(flat(await page.getByLabel('Search').inputValue()), flat(text));
   await other.clean();
   await clean();
 });

@@ -1,7 +1,7 @@
 // The messages between the speaker and the service: for those who want to know why.
 
 import { useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { ask } from '../link/ask';
 import type { Traffic } from '../link/events';
 import { Arrow, Down, Swap } from '../parts/icons';
@@ -13,14 +13,25 @@ import { digits, t } from '../words';
 /** Rows on the page; a longer list is searched, not scrolled. */
 const ROWS = 300;
 
+/** Browsers lend the clipboard to secure pages only; a plain one marks the text and has the browser copy
+    what is marked. Then it is marked all the same, for whoever has to do it by hand. */
+async function take(shown: HTMLElement, text: string): Promise<boolean> {
+  if (window.isSecureContext) {
+    await navigator.clipboard.writeText(text);
+    return true;
+  }
+  getSelection()?.selectAllChildren(shown);
+  return document.execCommand('copy');
+}
+
 function Row(props: { message: Traffic }) {
   const { dir, type, event } = props.message;
   const open = useSignal(false);
   const copied = useSignal(false);
   const json = () => JSON.stringify(event, null, 2);
+  const text = useRef<HTMLPreElement>(null);
   const copy = async () => {
-    await navigator.clipboard.writeText(json());
-    copied.value = true;
+    copied.value = await take(text.current!, json());
   };
   return (
     <li>
@@ -34,13 +45,12 @@ function Row(props: { message: Traffic }) {
       </button>
       {open.value && (
         <div class="json">
-          <pre tabIndex={0}>{json()}</pre>
-          {/* Browsers lend the clipboard to secure pages only. */}
-          {window.isSecureContext && (
-            <button onClick={() => void copy()}>
-              {copied.value ? t().inspect.copied : t().inspect.copy}
-            </button>
-          )}
+          <pre tabIndex={0} ref={text}>
+            {json()}
+          </pre>
+          <button onClick={() => void copy()}>
+            {copied.value ? t().inspect.copied : t().inspect.copy}
+          </button>
         </div>
       )}
     </li>
