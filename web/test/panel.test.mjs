@@ -89,6 +89,39 @@ test('stop is heard in mid-reply, on every screen', LIMIT, async () => {
   await clean();
 });
 
+test('a control shows that it waits, was heard, or was not', LIMIT, async () => {
+  const { context, open, clean } = await visitor(browser, speaker);
+  let answers = true;
+  let away = () => {};
+  await context.routeWebSocket(/socket\.io/, (page) => {
+    const server = page.connectToServer();
+    // What is asked reaches the speaker late, or not at all.
+    page.onMessage((message) => {
+      if (!/"grok-voice:stop"/.test(String(message))) return server.send(message);
+      if (answers) away = () => server.send(message);
+    });
+  });
+  const page = await open();
+  await pair(page, speaker);
+  const stop = page.getByRole('button', { name: 'Stop' });
+  const fate = (wanted) =>
+    until(async () => (await stop.getAttribute('data-fate')) === wanted, `${wanted} is not shown`);
+  await stop.click();
+  await fate('pending');
+  assert.equal(await stop.getAttribute('aria-busy'), 'true');
+  away();
+  await fate('done');
+  await fate(null);
+  answers = false;
+  await stop.click();
+  await fate('failed');
+  await page.locator('.notice', { hasText: 'The speaker did not answer' }).waitFor();
+  await shot(page, 'not-heard');
+  await axe(page, 'not heard');
+  await fate(null);
+  await clean();
+});
+
 test('mute and listening show what they are', LIMIT, async () => {
   const { open, clean, frames } = await visitor(browser, speaker);
   const page = await open();

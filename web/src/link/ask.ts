@@ -15,36 +15,37 @@ const UNDER_WAY = 4;
 let underWay = 0;
 const queue: (() => void)[] = [];
 
-function mark(event: string, on: boolean): void {
-  const next = new Set(store.pending.value);
-  if (on) next.add(event);
-  else next.delete(event);
-  store.pending.value = next;
+/** How long a control shows that it was heard, or was not. */
+const SHOWN_MS = { done: 800, failed: 2500 };
+
+function mark(event: string, fate: store.Fate): void {
+  store.touched.value = { ...store.touched.value, [event]: fate };
+  if (fate === 'pending') return;
+  window.setTimeout(() => {
+    const { [event]: now, ...others } = store.touched.value;
+    if (now === fate) store.touched.value = others;
+  }, SHOWN_MS[fate]);
 }
 
-function refuse(code: string, message: string): void {
+function refuse(event: string, code: string, message: string): null {
+  mark(event, 'failed');
   store.putMessage({ level: 'error', code, message, action: '' });
+  return null;
 }
 
 /** The number of the answer, or null when it was not done. */
 export async function ask(event: string, payload: object): Promise<number | null> {
-  if (!socket.connected) {
-    refuse('unreachable', t().refusals.unreachable!);
-    return null;
-  }
-  mark(event, true);
+  if (!socket.connected) return refuse(event, 'unreachable', t().refusals.unreachable!);
+  mark(event, 'pending');
+  let answer: Answer;
   try {
-    const answer: Answer = await socket
-      .timeout(ANSWER_MS)
-      .emitWithAck(`grok-voice:${event}`, payload);
-    if (answer.ok) return answer.seq;
-    refuse(answer.code, t().refusals[answer.code] ?? answer.message);
+    answer = await socket.timeout(ANSWER_MS).emitWithAck(`grok-voice:${event}`, payload);
   } catch {
-    refuse('unreachable', t().refusals.unreachable!);
-  } finally {
-    mark(event, false);
+    return refuse(event, 'unreachable', t().refusals.unreachable!);
   }
-  return null;
+  if (!answer.ok) return refuse(event, answer.code, t().refusals[answer.code] ?? answer.message);
+  mark(event, 'done');
+  return answer.seq;
 }
 
 /** Why something was not done: a code for programs, words for a person. */

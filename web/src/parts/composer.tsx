@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { ask } from '../link/ask';
-import { link } from '../store';
+import { link, touched } from '../store';
 import { t } from '../words';
 import { Arrow } from './icons';
 
@@ -31,6 +31,7 @@ export function Composer() {
   return (
     <form
       class="composer"
+      data-fate={touched.value.text}
       onSubmit={(event) => {
         event.preventDefault();
         void send();

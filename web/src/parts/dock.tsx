@@ -2,7 +2,7 @@
 
 import { hear, mute, stop } from '../link/ask';
 import { setVolume, volume } from '../link/volume';
-import { audible, link, pending, state } from '../store';
+import { audible, link, state, touched } from '../store';
 import { percent as inWords, t } from '../words';
 import { Headphones, Loud, Mic, MicOff, Square } from './icons';
 import { TalkButton } from './talk-button';
@@ -10,7 +10,7 @@ import { TalkButton } from './talk-button';
 function Volume() {
   const percent = volume.value;
   return (
-    <label class="volume">
+    <label class="volume" data-fate={touched.value.volume}>
       <Loud />
       <input
         type="range"
@@ -36,7 +36,13 @@ export function Dock() {
     <section class="dock" id="dock" aria-label={t().controls}>
       <div class="buttons">
         <TalkButton />
-        <button class="tile" disabled={off} onClick={stop}>
+        <button
+          class="tile"
+          data-fate={touched.value.stop}
+          aria-busy={touched.value.stop === 'pending'}
+          disabled={off}
+          onClick={stop}
+        >
           <Square />
           <span>{t().stop}</span>
         </button>
@@ -44,7 +50,8 @@ export function Dock() {
           class="tile mute"
           title={muted ? t().unmute : t().mute}
           aria-pressed={muted}
-          aria-busy={pending.value.has('mute')}
+          data-fate={touched.value.mute}
+          aria-busy={touched.value.mute === 'pending'}
           disabled={off}
           onClick={mute}
         >

@@ -4,7 +4,7 @@
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { talk } from '../link/ask';
-import { link, talking } from '../store';
+import { link, talking, touched } from '../store';
 import { t } from '../words';
 import { Mic } from './icons';
 
@@ -59,6 +59,7 @@ export function TalkButton() {
   return (
     <button
       class="talk"
+      data-fate={touched.value.talk}
       aria-pressed={talking.value}
       disabled={link.value !== 'live'}
       onPointerDown={(event) => {

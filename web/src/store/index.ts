@@ -39,8 +39,9 @@ export const spoken = signal('');
 export const audible = signal(false);
 /** The talk button is down here. */
 export const talking = signal(false);
-/** Commands on their way, by name. */
-export const pending = signal<ReadonlySet<string>>(new Set());
+/** What became of the last command of each name; forgotten soon after its end. */
+export type Fate = 'pending' | 'done' | 'failed';
+export const touched = signal<Record<string, Fate>>({});
 
 /** Lines kept on the page. */
 const LINES = 200;
