@@ -144,6 +144,40 @@ test('another device is shown an address that is not its own', LIMIT, async (t) 
   await clean();
 });
 
+test('beside the key the set-up says that the clock is not set; at its end it offers the certificate', LIMIT, async (t) => {
+  const own = await Speaker.start({ key: null, sets: ['panel.listen_tls=127.0.0.1:0'] });
+  t.after(() => own.end());
+  const { context, open, clean } = await visitor(browser, own, { viewport: PHONE });
+  await context.routeWebSocket(/socket\.io/, (page) => {
+    const server = page.connectToServer();
+    server.onMessage((message) => {
+      const ack = typeof message === 'string' && message.match(/^(43\d+)(\[.*"processor".*)/s);
+      if (!ack) return page.send(message);
+      const [answer] = JSON.parse(message.slice(ack[1].length));
+      answer.data.device.place.clock_set = false;
+      page.send(ack[1] + JSON.stringify([answer]));
+    });
+  });
+  const page = await open();
+  await pair(page, own);
+  const next = page.locator('.walk .primary');
+  for (const name of STEPS.slice(0, -1)) {
+    await until(async () => (await title(page).textContent()) === name, `not at ${name}`);
+    if (name === STEPS[3]) {
+      await page.getByText('The clock has not been set by the network yet.').waitFor();
+      await look(page, 'wizard-clock');
+    }
+    // Its buttons are in reach without scrolling.
+    const [button, dock] = [await next.boundingBox(), await page.locator('.dock').boundingBox()];
+    assert.ok(button.y + button.height <= dock.y, `${name}: ${JSON.stringify(button)}`);
+    await next.click();
+  }
+  await page.getByText('Trust this speaker').waitFor();
+  await page.getByRole('link', { name: 'Download the certificate' }).waitFor();
+  await look(page, 'wizard-trust');
+  await clean();
+});
+
 test('who leaves the set-up while it still loads is not led back', LIMIT, async (t) => {
   const own = await Speaker.start({ key: null });
   t.after(() => own.end());
