@@ -1,5 +1,7 @@
 import './style/base.css';
 import './style/pair.css';
+import './style/notice.css';
+import './style/dock.css';
 import './style/shell.css';
 import './style/talk.css';
 import './style/turns.css';
