@@ -63,11 +63,14 @@ impl Guard {
         B::Error: Into<axum::BoxError>,
     {
         let host = one(request.headers(), &header::HOST).unwrap_or_default();
-        let opener = rule::is_trustworthy(host, peer.secure).then_some(rule::OPENER);
+        let heeded = rule::is_trustworthy(host, peer.secure);
         let mut response = match self.admit(&mut request, peer) {
             Ok(visitor) => self.pass(request.map(Body::new), visitor).await,
             Err(refused) => refused.into_response(),
         };
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        let opener = (heeded || !is_page).then_some(rule::OPENER);
         for (name, value) in rule::HEADERS.into_iter().chain(opener) {
             let name = HeaderName::from_static(name);
             response.headers_mut().insert(name, HeaderValue::from_static(value));

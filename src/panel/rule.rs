@@ -19,8 +19,8 @@ pub const HEADERS: [(&str, &str); 6] = [
     ("permissions-policy", "microphone=(self), camera=(), geolocation=()"),
 ];
 
-/// And of every answer whose page a browser calls trustworthy. Elsewhere it does not heed this, and puts
-/// an error about that into its console.
+/// And of every answer but a page that a browser does not call trustworthy: there it does not heed this, and
+/// puts an error about that into its console.
 pub const OPENER: (&str, &str) = ("cross-origin-opener-policy", "same-origin");
 
 /// Whether a browser trusts a page of this host: it is encrypted, or of the browser's own machine.

@@ -163,10 +163,7 @@ async fn every_answer_carries_the_headers() {
         ] {
             assert_eq!(reply.header(name), Some(value), "{head}");
         }
-        // Browsers heed it on trustworthy pages only, and complain elsewhere.
-        let own = !lines.contains(&"Host: evil");
-        let opener = own.then_some("same-origin");
-        assert_eq!(reply.header("cross-origin-opener-policy"), opener, "{head}");
+        assert_eq!(reply.header("cross-origin-opener-policy"), Some("same-origin"), "{head}");
         assert!(reply.header("permissions-policy").is_some(), "{head}");
         assert_eq!(reply.header("access-control-allow-origin"), None, "{head}");
         if head.contains("/api/") && status != 405 {
@@ -292,6 +289,17 @@ async fn a_browser_keeps_the_page_until_it_changes() {
         assert!(reply.status == 200 && reply.body.len() > 500);
         let again = desk.http(path, &[&tag], "").await;
         assert_eq!((again.status, again.body.len()), (304, 0), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_no_browser_trusts_asks_for_no_opener_policy() {
+    let desk = Desk::with(|o| o.hosts = vec!["panel.lan".into()]);
+    let host = format!("Host: panel.lan:{}", desk.address.port());
+    for (head, opener) in [("GET /", None), ("GET /assets/panel.js", Some("same-origin"))] {
+        let reply = desk.http(head, &[&host], "").await;
+        assert_eq!(reply.status, 200, "{head}");
+        assert_eq!(reply.header("cross-origin-opener-policy"), opener, "{head}");
     }
 }
 
