@@ -129,7 +129,9 @@ pub fn pass(
     let periods = frames.div_ceil(period_frames(mic.rate).max(1));
     let stamped = hint.unwrap_or_default().saturating_sub(EARLIER);
     if let Some(hint) = hint {
-        chain.know(&Known { delay: Some(hint - stamped), path: None });
+        // No block of room before it: a hint is the least it can be.
+        let delay = hint - stamped + BLOCK_RATE.span(BLOCK as u64);
+        chain.know(&Known { delay: Some(delay), path: None });
     }
     let mut far = far.map(|sound| Cutter::new(sound, BEGIN + stamped));
     let mut near = Cutter::new(mic, BEGIN);

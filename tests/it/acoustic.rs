@@ -27,6 +27,11 @@ fn a_person_is_heard_over_the_speaker() {
 }
 
 #[test]
+fn a_live_room_is_not_taken_for_speech() {
+    holds("tiled", true);
+}
+
+#[test]
 fn an_echo_that_comes_earlier_than_foretold_is_followed() {
     holds("earlier", true);
 }

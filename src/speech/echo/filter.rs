@@ -23,6 +23,12 @@ pub(super) const KEPT: usize = PARTS + LATEST + LATER;
 /// most what the microphone heard of the reference: a quiet echo, of which everything is in doubt,
 /// would be unlearned in favour of the noise beside it, again and again.
 const START: f32 = 0.1;
+/// Parts at the end of the filter, and as many before them, by which the room's decay is known.
+const TAIL: usize = 6;
+/// Slowest decay that is believed, from part to part: 1.3 s for 60 dB.
+const DECAY_MAX: f32 = 0.9;
+/// Power that the suppressor's window leaves.
+const WINDOWED: f32 = 0.5;
 /// What each further part starts with, of the one before: rooms decay.
 const START_DECAY: f32 = 0.85;
 /// Uncertainty of what was learned before, as a share of its size: what 10 dB of attenuation leave.
@@ -274,6 +280,29 @@ impl Filter {
         self.weights.copy_from_slice(weights);
         for (doubt, w) in self.doubt.iter_mut().zip(weights) {
             *doubt = w.power().map(|power| (KNOWN * power).max(TINY));
+        }
+    }
+
+    /// Adds a block to `late`, the power by which the room outlasts the filter, bin by bin: it is taken to
+    /// decay on as it does in the filter's last parts.
+    pub(super) fn outlast(&self, late: &mut [f32; BINS]) {
+        let [mut before, mut last] = [[0.0; BINS]; 2];
+        for (sum, from) in [(&mut before, PARTS - 2 * TAIL), (&mut last, PARTS - TAIL)] {
+            for (w, doubt) in self.weights.iter().zip(&self.doubt).skip(from).take(TAIL) {
+                for (k, power) in w.power().into_iter().enumerate() {
+                    // What is in doubt is no room, but noise that was learned.
+                    sum[k] += (power - 0.5 * doubt[k]).max(0.0);
+                }
+            }
+        }
+        let [before, all]: [f32; 2] = [before.iter().sum(), last.iter().sum()];
+        let decay = if before > 0.0 { (all / before).powf(1.0 / TAIL as f32) } else { 0.0 };
+        let decay = decay.min(DECAY_MAX);
+        // From the middle of these parts to the first one beyond them.
+        let beyond = WINDOWED / TAIL as f32 * decay.powf(0.5 * (TAIL + 1) as f32);
+        let far = &self.far_power[(self.newest + self.first + PARTS) % KEPT];
+        for k in 0..BINS {
+            late[k] = decay * late[k] + beyond * last[k] * far[k];
         }
     }
 

@@ -143,6 +143,7 @@ impl Canceller {
             }
         }
         self.drift.watch(self.filter.weights(), audible && counts);
+        self.filter.outlast(&mut self.residual.late);
         self.residual.process(&clean, &echo, counts, &mut self.transform, out);
         self.hindsight.look(mic, &clean, &self.filter, &mut self.transform);
         self.measure.distrust(self.filter.is_surely_wrong());

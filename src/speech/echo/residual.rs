@@ -23,6 +23,8 @@ const SHARE: usize = 3;
 const LINGERS: f32 = 0.7;
 /// The residual is taken to be this much stronger than found.
 const OVER: f32 = 3.0;
+/// The same of what the room says after the filter's end, which is known and not found.
+const OVER_LATE: f32 = 1.2;
 /// Weight of the block before in the estimate of the near end.
 const BEFORE: f32 = 0.92;
 /// Least gain: -30 dB, where nobody hears it any more.
@@ -40,6 +42,10 @@ pub(super) struct Residual {
     echo_swing: [f32; BINS],
     left: [f32; BINS],
     residual: [f32; BINS],
+    /// Power of what the room says after the filter's end; the filter adds to it.
+    pub(super) late: [f32; BINS],
+    /// Both.
+    total: [f32; BINS],
     near: [f32; BINS],
     noise: Option<Noise>,
 }
@@ -58,6 +64,8 @@ impl Residual {
             echo_swing: [0.0; BINS],
             left: [LEFT.1; BINS],
             residual: [0.0; BINS],
+            late: [0.0; BINS],
+            total: [0.0; BINS],
             near: [0.0; BINS],
             noise,
         }
@@ -115,7 +123,8 @@ impl Residual {
         for k in 0..BINS {
             let left = (self.left[k] * echo_power[k]).max(LINGERS * self.residual[k]);
             self.residual[k] = left;
-            let noise = OVER * left + 1e-10;
+            self.total[k] = left + self.late[k];
+            let noise = OVER * left + OVER_LATE * self.late[k] + 1e-10;
             let now = (error_power[k] / noise - 1.0).max(0.0);
             let prior = BEFORE * self.near[k] / noise + (1.0 - BEFORE) * now;
             if suppress {
@@ -125,7 +134,7 @@ impl Residual {
         }
         if let Some(noise) = &mut self.noise {
             let none = [0.0; BINS];
-            noise.lower(&error_power, if suppress { &self.residual } else { &none }, &mut gain);
+            noise.lower(&error_power, if suppress { &self.total } else { &none }, &mut gain);
         }
         self.add(&mut e, &gain, transform, out);
         self.error_before = *error;

@@ -186,6 +186,23 @@ fn a_quiet_echo_is_not_unlearned_for_the_noise_beside_it() {
 }
 
 #[test]
+fn what_the_room_says_after_the_filters_end_is_lowered() {
+    // 60 dB in 0.8 s, of which the filter covers 0.2.
+    let mut noise = Noise(2);
+    let mut live = vec![0.0; 100];
+    live.push(0.5);
+    live.extend((0..9600).map(|i| 0.02 * noise.next() * (-(i as f32) / 1850.0).exp()));
+    let mut far = syllables(1, 250);
+    far[seconds(2.0)..].fill(0.0);
+    let mic = through(&far, &live);
+    let out = run(&mut Canceller::new(None), &mic, &far);
+    // What is heard now was played before the filter begins.
+    let rest = seconds(2.2)..seconds(2.4);
+    let lowered = db(&mic[rest.clone()], &out[rest]);
+    assert!(lowered > 10.0, "{lowered}");
+}
+
+#[test]
 fn a_filter_that_works_is_not_moved_off_the_echo() {
     let far = syllables(1, 400);
     let mic = through(&far, &room(2, 100));
