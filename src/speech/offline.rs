@@ -99,8 +99,9 @@ const LEAD: usize = 3;
 const TAIL_PERIODS: usize = 10;
 
 /// By how much the echo may come earlier than the hint says, as it does where a recording has lost a piece:
-/// three periods of 20 ms. Of sound that is paired later than it is heard nothing can be cancelled.
-const EARLIER: Duration = Duration::from_millis(60);
+/// half of what the canceller searches, so that it may come as much later. Of sound that is paired later than it
+/// is heard nothing can be cancelled.
+const EARLIER: Duration = Duration::from_millis(170);
 
 /// Runs the front end over `mic`, with `far` as what the speaker played from the same moment on
 /// and `hint` as what a driver would say about the delay between both (zero when unknown). The

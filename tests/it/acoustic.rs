@@ -34,6 +34,7 @@ fn a_live_room_is_not_taken_for_speech() {
 #[test]
 fn an_echo_that_comes_earlier_than_foretold_is_followed() {
     holds("earlier", true);
+    holds("much_earlier", true);
 }
 
 #[test]

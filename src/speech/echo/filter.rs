@@ -319,6 +319,11 @@ impl Filter {
         lost / all
     }
 
+    /// What was learned is of no use.
+    pub(super) fn forget(&mut self) {
+        self.weights.fill(Spectrum::ZERO);
+    }
+
     /// Lets the filter begin elsewhere. What was learned keeps its place in time.
     pub(super) fn begin(&mut self, first: usize) {
         let first = first.min(LATEST);

@@ -175,6 +175,10 @@ impl Canceller {
             if self.measure.is_placed() && filter.lost_at(first) > LOST_MOST {
                 return;
             }
+            // Else the old direct sound would stand on in a late part, which is slow to learn.
+            if !self.measure.echo_fits() {
+                self.filter.forget();
+            }
             self.filter.begin(first);
             self.drift.forget();
         }
