@@ -2,7 +2,7 @@
 CARGO := .ci/cargo
 TARGET ?= aarch64-unknown-linux-gnu
 
-.PHONY: help demo test check deny golden bench bench-panel acoustic prompts speech web web-test clients conformance cross cross-container deb device-test ci
+.PHONY: help demo test check deny golden bench bench-panel acoustic prompts speech web licences web-test clients conformance cross cross-container deb device-test ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ speech: ## make the speech in tests/speech anew
 web: ## build the panel's page anew: web/dist
 	.ci/setup browser
 	.ci/web build
+
+licences: ## list what is inside the program, with its licences: THIRD-PARTY.txt; wants a Rust of rustup
+	.ci/setup build browser
+	.ci/web licences
 
 web-test: ## the panel's page in Chromium, against the program; pictures in target/panel
 	.ci/setup build test browser

@@ -71,6 +71,10 @@ const ASSETS: [File; 3] = [
     built!("assets/", "panel.css", "text/css"),
 ];
 
+/// What is inside the program, with its licences. Packed only, which every browser takes: it is a
+/// fifteenth.
+const LICENCES: &[u8] = include_bytes!("../../web/dist/licences.txt.gz");
+
 impl File {
     /// The file, packed where the browser takes that, or "not modified" when it names the one it has.
     fn answer(&self, asked: &HeaderMap) -> Response {
@@ -108,6 +112,7 @@ pub(super) fn router(sources: Sources) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/assets/{name}", get(asset))
+        .route("/licences.txt", get(licences))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
         .route("/api/pair", post(pair))
@@ -140,6 +145,15 @@ async fn index(
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     let file = ASSETS.iter().find(|file| file.name == name);
     file.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |file| file.answer(&headers))
+}
+
+async fn licences() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::CONTENT_ENCODING, "gzip"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, LICENCES).into_response()
 }
 
 async fn healthz(State(sources): State<Sources>) -> Response {

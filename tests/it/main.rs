@@ -9,6 +9,7 @@ mod config;
 mod daemon;
 mod duplex;
 mod fair;
+mod licences;
 mod panel;
 mod power;
 mod quirks;

@@ -29,6 +29,8 @@ test('the first load is small and asks nobody else', LIMIT, async () => {
     if (files.includes(file)) total += raw.length;
   }
   console.log(`first load: ${total} bytes`);
+  const licences = gunzipSync(readFileSync(join(dist, 'licences.txt.gz')));
+  assert.deepEqual(licences, readFileSync(join(ROOT, 'THIRD-PARTY.txt')), 'make web');
   assert.ok(total <= FIRST_LOAD_MAX, `${total}`);
   const seen = [];
   context.on('response', (answer) => seen.push(new URL(answer.url()).pathname.slice(1)));
@@ -197,6 +199,41 @@ test('320 px and 200 %: everything in reach, nothing sideways', LIMIT, async () 
       await clean();
     }
   }
+});
+
+test('licences of everything inside: fetched when asked for, readable on a small screen', LIMIT, async (t) => {
+  const own = await Speaker.start();
+  t.after(() => own.end());
+  const { context, open, clean } = await visitor(browser, own, { viewport: { width: 320, height: 568 } });
+  const fetched = [];
+  context.on('request', (request) => request.url().endsWith('/licences.txt') && fetched.push(request.url()));
+  const page = await open();
+  await pair(page, own, 'viewer');
+  for (const [language, summary] of [['Deutsch', /Lizenzen von allem/], ['Español', /Licencias de todo/], ['English', /Licences of every/]]) {
+    await page.goto(`${own.url}#/about`);
+    await page.getByRole('button', { name: language }).click();
+    await page.locator('.fold > summary', { hasText: summary }).waitFor();
+  }
+  assert.deepEqual(fetched, []);
+  await page.locator('.fold > summary').click();
+  const parts = page.locator('.fold .parts > li');
+  await parts.first().waitFor();
+  assert.equal(fetched.length, 1);
+  const named = readFileSync(join(ROOT, 'THIRD-PARTY.txt'), 'utf8').match(/^\S+ \S+; .*; [\d ]+$/gm);
+  assert.equal(await parts.count(), named.length);
+  assert.ok(named.length > 150);
+  const ring = parts.filter({ hasText: /^ring / });
+  await ring.locator('summary').click();
+  const texts = await ring.locator('pre').allTextContents();
+  assert.ok(texts.length >= 5 && texts.some((text) => text.includes('OpenSSL') || text.includes('BoringSSL')), `${texts.length}`);
+  assert.ok((await sideways(page)) <= 0, 'licences');
+  const seen = async (name) => {
+    await ring.locator('summary').evaluate((row) => row.scrollIntoView({ block: 'center' }));
+    await look(page, name);
+  };
+  await seen('licences-320');
+  await each(page, 'licences', seen);
+  await clean();
 });
 
 test('every screen: no fault of accessibility, and a picture', LIMIT, async (t) => {

@@ -229,6 +229,7 @@ async fn a36_strangers_learn_whether_it_lives_and_no_more() {
         ("/metrics", true, false),
         ("/metrics/", false, false),
         ("/api/settings", false, false),
+        ("/licences.txt", false, false),
         ("/socket.io/", false, false),
     ] {
         assert_eq!((rule::is_open(path, here), rule::is_open(path, there)), (near, far), "{path}");

@@ -39,7 +39,7 @@ export function Bundle() {
     busy.value = false;
   };
   return (
-    <details class="bundle">
+    <details class="fold">
       <summary>{words.title}</summary>
       <p>{words.what}</p>
       <p class="soft">{words.without}</p>

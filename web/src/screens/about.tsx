@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { Address } from '../parts/address';
 import { Language } from '../parts/language';
 import { Leave } from '../parts/leave';
+import { Licences } from '../parts/licences';
 import { Trust } from '../parts/trust';
 import { build, link, role, state, transport } from '../store';
 import { t } from '../words';
@@ -14,15 +15,6 @@ function Fact(props: { name: string; children: ComponentChildren }) {
     </div>
   );
 }
-
-/** Runtime parts of the page, with their licences. */
-const MADE_WITH = [
-  ['Preact', 'MIT'],
-  ['Preact Signals', 'MIT'],
-  ['socket.io-client', 'MIT'],
-  ['uPlot', 'MIT'],
-  ['uqr', 'MIT'],
-];
 
 export function About() {
   const words = t().about;
@@ -62,13 +54,9 @@ export function About() {
         <code>grok-speaker pair</code>
       </p>
       <Address />
-      <h3>{words.licences}</h3>
-      <dl class="facts">
-        <Fact name="grok-speaker">MIT / Apache-2.0</Fact>
-        {MADE_WITH.map(([name, licence]) => (
-          <Fact name={name!}>{licence}</Fact>
-        ))}
-      </dl>
+      <h3>{words.licences.title}</h3>
+      <p class="soft">{words.licences.own}</p>
+      <Licences />
     </section>
   );
 }

@@ -361,6 +361,12 @@ export const de: Words = {
     plain: 'unverschlüsselt',
     more: 'Weiteres Gerät hinzufügen',
     moreHint: 'Diesen Befehl auf dem Lautsprecher ausführen und auf dem anderen Gerät diese Adresse öffnen.',
-    licences: 'Gemacht mit',
+    licences: {
+      title: 'Lizenzen',
+      own: 'grok-speaker steht unter MIT oder Apache-2.0, nach Ihrer Wahl.',
+      all: 'Lizenzen von allem, was darin ist',
+      wait: 'Die Liste wird geholt …',
+      wrong: 'Die Liste konnte nicht geholt werden.',
+    },
   },
 };

@@ -342,7 +342,13 @@ export const en = {
     plain: 'not encrypted',
     more: 'Add another device',
     moreHint: 'Run this on the speaker and open this address on the other device.',
-    licences: 'Made with',
+    licences: {
+      title: 'Licences',
+      own: 'grok-speaker is under MIT or Apache-2.0, as you like.',
+      all: 'Licences of everything in it',
+      wait: 'Fetching the list …',
+      wrong: 'The list could not be fetched.',
+    },
   },
 };
 

@@ -361,6 +361,12 @@ export const es: Words = {
     plain: 'sin cifrar',
     more: 'Añadir otro dispositivo',
     moreHint: 'Ejecuta esto en el altavoz y abre esta dirección en el otro dispositivo.',
-    licences: 'Hecho con',
+    licences: {
+      title: 'Licencias',
+      own: 'grok-speaker está bajo MIT o Apache-2.0, a su elección.',
+      all: 'Licencias de todo lo que contiene',
+      wait: 'Obteniendo la lista …',
+      wrong: 'No se pudo obtener la lista.',
+    },
   },
 };
