@@ -2,6 +2,9 @@
 //!
 //! Never two responders for one name: each would take the other for a twin and count the name up.
 
+#[cfg(unix)]
+use super::avahi::Question;
+use super::event::{Notice, Severity};
 use super::server::Listener;
 use crate::base::unit::Moment;
 use mdns_sd::{DaemonEvent, IfKind, RRType, Receiver, ServiceDaemon, ServiceInfo};
@@ -91,21 +94,31 @@ pub(super) struct Herald {
     card: Card,
     avahi: PathBuf,
     voice: Option<Voice>,
+    #[cfg(unix)]
+    question: Option<Question>,
     looked: Option<Moment>,
+    /// Another device has the name: said once, not for each kind of address on each interface.
+    twin: bool,
 }
 
 /// A responder, on a thread of the library's.
 struct Voice {
     daemon: ServiceDaemon,
     news: Receiver<DaemonEvent>,
-    /// Said once, not for each kind of address on each interface.
-    twin: bool,
 }
 
 impl Herald {
     /// Says nothing before the first look.
     pub(super) fn new(card: Card) -> Self {
-        Self { card, avahi: AVAHI.into(), voice: None, looked: None }
+        Self {
+            card,
+            avahi: AVAHI.into(),
+            voice: None,
+            #[cfg(unix)]
+            question: None,
+            looked: None,
+            twin: false,
+        }
     }
 
     /// Its owner has given it another name: the next look says so.
@@ -116,31 +129,58 @@ impl Herald {
         }
     }
 
-    /// Begins or ends to say it, as avahi goes or comes. Called every few seconds.
-    pub(super) fn look(&mut self, now: Moment) {
-        if let Some(voice) = &mut self.voice {
-            voice.listen();
+    /// Begins or ends to say it, as avahi goes or comes. Called every few seconds. What its owner
+    /// should know.
+    pub(super) fn look(&mut self, now: Moment) -> Option<Notice> {
+        let before = self.twin;
+        self.twin |= self.voice.as_mut().is_some_and(|voice| voice.hears_a_twin());
+        #[cfg(unix)]
+        if let Some(taken) = self.question.as_mut().and_then(Question::is_taken) {
+            (self.question, self.twin) = (None, taken);
         }
-        if self.looked.is_some_and(|at| now.since(at) < LOOK) {
-            return;
+        if self.looked.is_none_or(|at| now.since(at) >= LOOK) {
+            self.looked = Some(now);
+            self.avahi_or_we();
         }
-        self.looked = Some(now);
-        let avahi = self.avahi.exists();
-        if avahi {
+        (self.twin && !before).then(|| self.taken())
+    }
+
+    fn avahi_or_we(&mut self) {
+        if self.avahi.exists() {
             self.voice = None;
+            // One that does not answer is not asked again.
+            #[cfg(unix)]
+            if self.question.is_none() {
+                self.question = Question::ask(&self.avahi, &self.card.host).ok();
+            }
         } else if self.voice.is_none() {
+            self.twin = false;
             match Voice::raise(&self.card) {
                 Ok(voice) => self.voice = Some(voice),
                 Err(error) => log::debug!(error:%; "the name cannot be said on the network"),
             }
         }
     }
+
+    /// A twin that was first keeps the name: the owner must know what to type now.
+    fn taken(&self) -> Notice {
+        let notice = Notice {
+            level: Severity::Warn,
+            code: "name_taken".to_owned(),
+            message: format!("Another device on the network is called {}.", self.card.host),
+            action: "Open the panel by its address, or give this machine another host name and \
+                     restart it."
+                .to_owned(),
+        };
+        log::warn!("{} {}", notice.message, notice.action);
+        notice
+    }
 }
 
 impl Voice {
     fn raise(card: &Card) -> mdns_sd::Result<Self> {
         let daemon = ServiceDaemon::new()?;
-        let voice = Self { news: daemon.monitor()?, daemon, twin: false };
+        let voice = Self { news: daemon.monitor()?, daemon };
         voice.daemon.set_ip_check_interval(ADDRESSES_S)?;
         voice.daemon.disable_interface(vec![IfKind::LoopbackV4, IfKind::LoopbackV6])?;
         if card.is_only_v4() {
@@ -152,29 +192,23 @@ impl Voice {
         Ok(voice)
     }
 
-    /// A twin that was first keeps the name: the owner must know what to type now.
-    fn listen(&mut self) {
+    /// Whether the library has gone over to another name for this machine.
+    fn hears_a_twin(&mut self) -> bool {
+        let mut twin = false;
         while let Ok(event) = self.news.try_recv() {
             match event {
-                DaemonEvent::NameChange(change)
-                    if matches!(change.rr_type, RRType::A | RRType::AAAA)
-                        && !std::mem::replace(&mut self.twin, true) =>
-                {
-                    log::warn!(
-                        "another device on the network is called {}: open the panel by its \
-                         address, or give this machine another name",
-                        change.original.trim_end_matches('.')
-                    );
+                DaemonEvent::NameChange(change) => {
+                    twin |= matches!(change.rr_type, RRType::A | RRType::AAAA);
                 }
                 DaemonEvent::Error(error) => log::debug!(error:%; "multicast DNS"),
-                DaemonEvent::NameChange(_)
-                | DaemonEvent::Announce(..)
+                DaemonEvent::Announce(..)
                 | DaemonEvent::IpAdd(_)
                 | DaemonEvent::IpDel(_)
                 | DaemonEvent::Respond(_) => {}
                 _ => {}
             }
         }
+        twin
     }
 }
 
@@ -264,9 +298,35 @@ mod tests {
         let mut herald = Herald::new(card(&[("_http._tcp", "0.0.0.0:80")]));
         herald.avahi = std::env::temp_dir();
         for second in 0..100 {
-            herald.look(Moment::ZERO + Duration::from_secs(second));
-            assert!(herald.voice.is_none());
+            let notice = herald.look(Moment::ZERO + Duration::from_secs(second));
+            assert!(herald.voice.is_none() && notice.is_none());
         }
+    }
+
+    /// F16 where avahi runs: it has given the name up and says so to nobody.
+    #[cfg(unix)]
+    #[test]
+    fn f16_avahi_that_goes_by_another_name_is_noticed_once() {
+        use std::io::Write;
+        let path = std::env::temp_dir().join(format!("avahi-herald-{}", std::process::id()));
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let mut herald = Herald::new(card(&[("_http._tcp", "0.0.0.0:80")]));
+        herald.avahi = path.clone();
+        let mut noticed = Vec::new();
+        let answers = ["192.0.2.7", "192.0.2.7", "127.0.0.1", "192.0.2.7"];
+        for (minute, address) in (0..).zip(answers) {
+            let now = Moment::from_millis(60_000 * minute);
+            assert_eq!(herald.look(now), None);
+            let (mut avahi, _) = listener.accept().unwrap();
+            avahi.write_all(format!("+ 3 0 kitchen.local {address}\n").as_bytes()).unwrap();
+            let notice = herald.look(now + Duration::from_secs(1));
+            if let Some(notice) = notice {
+                assert!(notice.message.contains("is called kitchen.local"), "{notice:?}");
+                noticed.push(minute);
+            }
+        }
+        let _ = std::fs::remove_file(path);
+        assert_eq!(noticed, [0, 3]);
     }
 
     #[expect(clippy::print_stderr, reason = "a test that did not try says so")]
@@ -310,10 +370,13 @@ mod tests {
             })
         };
         assert!(wait(&mut || matches!(first.news.try_recv(), Ok(DaemonEvent::Announce(..)))));
-        let mut voice = Voice::raise(&card(&[("_http._tcp", "10.9.0.1:80")])).unwrap();
-        assert!(wait(&mut || {
-            voice.listen();
-            voice.twin
+        let mut herald = Herald::new(card(&[("_http._tcp", "10.9.0.1:80")]));
+        herald.avahi = "/nowhere".into();
+        let mut look = || herald.look(Moment::ZERO);
+        assert!(wait(&mut || look().is_some_and(|notice| notice.code == "name_taken")));
+        assert!(!(0..20).any(|_| {
+            std::thread::park_timeout(Duration::from_millis(50));
+            look().is_some()
         }));
     }
 }

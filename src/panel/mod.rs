@@ -7,8 +7,8 @@
 //! origin, address), `ask` (role table, payloads, pace), `errand` (what is answered with data), `feed`
 //! (numbers, ring, snapshot).
 //! Doors: `engine` (how the libraries serve), `stream` and `server` (accept loop), `guard` (outermost
-//! check), `pairing` (tokens and their file), `ca` and `tls` (certificates), `mdns` (name on the
-//! network), `pages` and `redirect` (HTTP), `socket` and `client` (Socket.IO).
+//! check), `pairing` (tokens and their file), `ca` and `tls` (certificates), `mdns` and `avahi` (name on
+//! the network), `pages` and `redirect` (HTTP), `socket` and `client` (Socket.IO).
 
 pub mod ask;
 pub mod errand;
@@ -17,6 +17,8 @@ pub mod feed;
 pub mod rule;
 pub mod trust;
 
+#[cfg(all(feature = "io", unix))]
+mod avahi;
 #[cfg(feature = "io")]
 mod ca;
 #[cfg(feature = "io")]

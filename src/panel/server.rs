@@ -240,8 +240,8 @@ pub async fn serve(
             _ = turn.tick(), if visited => hub.turn(),
             _ = sweep.tick() => {
                 hub.sweep();
-                if let Some(herald) = &mut herald {
-                    herald.look(clock());
+                if let Some(notice) = herald.as_mut().and_then(|herald| herald.look(clock())) {
+                    hub.tell(Event::Notice(notice));
                 }
                 visited = !(hub.is_idle() && tasks.is_empty());
                 if !visited {

@@ -126,6 +126,39 @@ test('a card that is not there: a page opened later still says so, and where to 
   await clean();
 });
 
+test('F16: another device has the name: a page opened later says so once, and what to do', LIMIT, async () => {
+  const notice = { level: 'warn', code: 'name_taken', message: 'Another device on the network is called vm.local.', action: '' };
+  const { context, open, clean } = await visitor(browser, speaker, { viewport: PHONE });
+  let hellos = 0;
+  // As if the speaker had said it before.
+  await context.routeWebSocket(/socket\.io/, (page) => {
+    const server = page.connectToServer();
+    server.onMessage((said) => {
+      const hello = typeof said === 'string' && said.startsWith('42["grok-voice:hello"') && JSON.parse(said.slice(2));
+      if (!hello) return page.send(said);
+      hellos += 1;
+      hello[1].snapshot.notices.push(notice);
+      page.send(`42${JSON.stringify(hello)}`);
+    });
+  });
+  const page = await open();
+  await pair(page, speaker);
+  const told = page.locator('.notice', { hasText: notice.message });
+  for (const [language, words] of [['Deutsch', /Adresse in Zahlen öffnen/], ['Español', /dirección en números/], ['English', /address in numbers/]]) {
+    await page.goto(`${speaker.url}#/about`);
+    await page.getByRole('button', { name: language }).click();
+    assert.match(await told.textContent(), words);
+  }
+  await look(page, 'name-taken');
+  await told.getByRole('button').click();
+  await told.waitFor({ state: 'detached' });
+  const before = hellos;
+  await page.reload();
+  await told.waitFor();
+  assert.ok(hellos > before);
+  await clean();
+});
+
 test('who wants no motion has bars that move with the numbers', LIMIT, async () => {
   const moves = {};
   for (const reducedMotion of ['reduce', 'no-preference']) {

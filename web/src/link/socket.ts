@@ -91,6 +91,8 @@ socket.on('grok-voice:hello', (hello: Hello) => {
   store.putLines(transcript ?? []);
   store.putTurns(turns ?? []);
   store.known.value = notices ?? [];
+  // What stays so; a page that was opened later has not seen it pass.
+  if (seq === null) store.known.value.filter(({ code }) => code === 'name_taken').forEach(store.putMessage);
   // Numbers of another run mean nothing; of ours, only notices are not in a snapshot.
   if (seq === null || seq > hello.seq) seq = hello.seq;
   told = hello.seq;

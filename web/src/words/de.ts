@@ -116,6 +116,7 @@ export const de: Words = {
     card_lost: ['Eine Soundkarte ist weg. Sobald sie wieder da ist, wird sie geöffnet.', 'Die Soundkarte prüfen.'],
     card_ready: ['Die Soundkarte ist wieder da.', ''],
     state_set_aside: ['Eine beschädigte Datei wurde beiseitegelegt.', ''],
+    name_taken: ['Ein anderes Gerät im Netz hat den Namen dieses Lautsprechers.', 'Diese Seite über die Adresse in Zahlen öffnen, oder dem Gerät einen anderen Rechnernamen geben und es neu starten.'],
   },
   goTo: (screen) => `Zu „${screen}“`,
 
@@ -363,7 +364,7 @@ export const de: Words = {
     moreHint: 'Diesen Befehl auf dem Lautsprecher ausführen und auf dem anderen Gerät diese Adresse öffnen.',
     licences: {
       title: 'Lizenzen',
-      own: 'grok-speaker steht unter MIT oder Apache-2.0, nach Ihrer Wahl.',
+      own: 'grok-speaker steht unter MIT oder Apache-2.0, nach Wahl.',
       all: 'Lizenzen von allem, was darin ist',
       wait: 'Die Liste wird geholt …',
       wrong: 'Die Liste konnte nicht geholt werden.',

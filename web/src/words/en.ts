@@ -96,6 +96,7 @@ export const en = {
     card_lost: ['A sound card is gone. The speaker opens it as soon as it is back.', 'Check the sound card.'],
     card_ready: ['The sound card is back.', ''],
     state_set_aside: ['A damaged file was set aside.', ''],
+    name_taken: ['Another device on the network has the name of this speaker.', 'Open this page by its address in numbers, or give this machine another host name and restart it.'],
   } as Record<string, [string, string] | undefined>,
   goTo: (screen: string) => `Go to ${screen}`,
 

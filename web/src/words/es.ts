@@ -116,6 +116,7 @@ export const es: Words = {
     card_lost: ['Falta una tarjeta de sonido. El altavoz la abre en cuanto vuelve.', 'Revisa la tarjeta de sonido.'],
     card_ready: ['La tarjeta de sonido ha vuelto.', ''],
     state_set_aside: ['Un archivo dañado se ha apartado.', ''],
+    name_taken: ['Otro aparato de la red tiene el nombre de este altavoz.', 'Abre esta página por su dirección en números, o da a este equipo otro nombre y reinícialo.'],
   },
   goTo: (screen) => `Ir a ${screen}`,
 
@@ -363,7 +364,7 @@ export const es: Words = {
     moreHint: 'Ejecuta esto en el altavoz y abre esta dirección en el otro dispositivo.',
     licences: {
       title: 'Licencias',
-      own: 'grok-speaker está bajo MIT o Apache-2.0, a su elección.',
+      own: 'grok-speaker está bajo MIT o Apache-2.0, a elegir.',
       all: 'Licencias de todo lo que contiene',
       wait: 'Obteniendo la lista …',
       wrong: 'No se pudo obtener la lista.',
