@@ -302,6 +302,12 @@ pub const KEYS: &[Key] = &[
         "Whether secrets, such as the API key, may be typed into the panel without TLS.",
     ),
     key(
+        "panel.open_view",
+        "false",
+        Kind::Boolean,
+        "Whether everybody on the local network may watch, without pairing: state, meters, health.",
+    ),
+    key(
         "panel.mdns",
         r#""auto""#,
         Kind::Word(&["auto", "off"]),

@@ -144,6 +144,7 @@ fn panel(merged: &Merged) -> Panel {
         listen: merged.text("panel.listen").parse().ok(),
         listen_tls: merged.text("panel.listen_tls").parse().ok(),
         secrets_on_http: merged.boolean("panel.secrets_on_http"),
+        open_view: merged.boolean("panel.open_view"),
         mdns: merged.text("panel.mdns") == "auto",
         hosts: merged.texts("panel.hosts"),
         max_connections: count("panel.max_connections"),

@@ -129,6 +129,8 @@ pub struct Panel {
     pub listen_tls: Option<SocketAddr>,
     /// `panel.secrets_on_http`.
     pub secrets_on_http: bool,
+    /// `panel.open_view`: whether viewers need no pairing.
+    pub open_view: bool,
     /// `panel.mdns`: whether the speaker may say its own name on the network.
     pub mdns: bool,
     /// `panel.hosts`.

@@ -136,6 +136,7 @@ fn panel_options(config: &Config) -> crate::panel::Options {
         listen: config.panel.listen,
         listen_tls: config.panel.listen_tls,
         secrets_on_http: config.panel.secrets_on_http,
+        open_view: config.panel.open_view,
         mdns: config.panel.mdns,
         name: config.policy.name.clone(),
         hosts: config.panel.hosts.clone(),

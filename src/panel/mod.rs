@@ -71,6 +71,8 @@ pub struct Options {
     pub listen_tls: Option<SocketAddr>,
     /// Whether secrets may be typed over plain HTTP.
     pub secrets_on_http: bool,
+    /// Whether whoever is not paired may watch.
+    pub open_view: bool,
     /// Whether to say on the network where the panel is, where nobody else on this machine does.
     pub mdns: bool,
     /// What the speaker is called at the start; empty for the host name.
@@ -95,6 +97,7 @@ impl Default for Options {
             listen: Some(SocketAddr::from(([0, 0, 0, 0], 8080))),
             listen_tls: None,
             secrets_on_http: false,
+            open_view: false,
             mdns: true,
             name: String::new(),
             hosts: Vec::new(),

@@ -6,7 +6,7 @@ use super::pairing::{Trust, Visitor};
 use super::redirect::{self, Way};
 use super::stream::Peer;
 use super::tls::Tls;
-use super::trust::Denied;
+use super::trust::{Denied, Role};
 use crate::base::Clock;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
@@ -15,7 +15,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode, Uri, header};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -230,10 +230,10 @@ async fn session(
         Some((token, visitor)) => {
             if let Some(paired) = sources.trust.renew(token, now) {
                 let cookie = cookie(&sources.trust, &paired.token, peer.secure);
-                let body = Json(json!({"role": paired.role, "csrf": paired.csrf}));
+                let body = whoever(&sources.trust, paired.role, &paired.csrf);
                 return (no_store, [(header::SET_COOKIE, cookie)], body).into_response();
             }
-            let body = Json(json!({"role": visitor.role, "csrf": visitor.csrf}));
+            let body = whoever(&sources.trust, visitor.role, &visitor.csrf);
             if !sources.trust.is_newest(token) {
                 // Another tab has just been given the next one: it must not be put back.
                 return (no_store, body).into_response();
@@ -242,10 +242,24 @@ async fn session(
             (no_store, [(header::SET_COOKIE, cookie)], body).into_response()
         }
         None => {
+            if let Some(guest) = sources.trust.guest() {
+                let mut body = whoever(&sources.trust, guest.role, &guest.csrf);
+                body["guest"] = true.into();
+                return (no_store, body).into_response();
+            }
             let body = Json(json!({"error": "not paired"}));
             (StatusCode::UNAUTHORIZED, no_store, body).into_response()
         }
     }
+}
+
+/// What a page must know of itself; and whether others watch without being paired.
+fn whoever(trust: &Trust, role: Role, csrf: &str) -> Json<Value> {
+    let mut body = json!({"role": role, "csrf": csrf});
+    if trust.guest().is_some() {
+        body["open_view"] = true.into();
+    }
+    Json(body)
 }
 
 /// Forgets whoever asks: the browser is not paired any more.
@@ -274,6 +288,7 @@ async fn trust(State(sources): State<Sources>, Extension(peer): Extension<Arc<Pe
         "secure": peer.secure,
         "secrets": peer.may_carry_secrets(),
         "plain": sources.plain,
+        "open_view": sources.trust.guest().is_some(),
         "tls": tls,
     });
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()

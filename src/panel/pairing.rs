@@ -8,7 +8,7 @@ use crate::base::unit::Moment;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
@@ -27,6 +27,8 @@ pub struct Trust(Arc<Inner>);
 
 struct Inner {
     ledger: Mutex<Ledger>,
+    /// Who everybody is that is not paired, where they may watch.
+    guest: OnceLock<Visitor>,
     /// Makes the cookie's name differ between two speakers on one host name.
     device: String,
     file: PathBuf,
@@ -87,6 +89,7 @@ impl Trust {
             stored.unwrap_or_else(|| Stored { device: hex(&random::<4>()), sessions: Vec::new() });
         let trust = Self(Arc::new(Inner {
             ledger: Mutex::new(Ledger::new(stored.sessions)),
+            guest: OnceLock::new(),
             device: stored.device,
             file,
             wall,
@@ -258,6 +261,20 @@ impl Trust {
         self.pair(code, name, now).map(|paired| hash(&paired.token))
     }
 
+    /// From now on whoever is not paired may watch. All of them are one client: together they have
+    /// the places of one browser, and none of a paired one.
+    pub(super) fn let_watch(&self) {
+        self.0.guest.get_or_init(|| {
+            let token = hex(&random::<32>());
+            Visitor { session: hash(&token), role: Role::Viewer, csrf: csrf(&token) }
+        });
+    }
+
+    /// Who is not paired, where that is allowed.
+    pub(super) fn guest(&self) -> Option<&Visitor> {
+        self.0.guest.get()
+    }
+
     /// Whose cookie this is. Compares with every stored hash, each in the same time.
     pub(super) fn visitor(&self, token: &str, now: Moment) -> Option<Visitor> {
         let session = hash(token);
@@ -303,6 +320,9 @@ impl Trust {
 
     /// What this client may do while it is paired; a live panel counts as use.
     pub(super) fn alive(&self, session: &TokenHash, now: Moment) -> Option<Role> {
+        if let Some(guest) = self.guest().filter(|guest| guest.session == *session) {
+            return Some(guest.role);
+        }
         let touched = {
             let mut ledger = self.ledger();
             let index = ledger.sessions().iter().position(|known| known.token == *session);

@@ -192,6 +192,10 @@ pub async fn serve(
         logged: Mutex::new(BTreeSet::new()),
         house: pages::router(sources).layer(layer),
     });
+    if options.open_view {
+        trust.let_watch();
+        log::warn!("everybody on the local network may watch, without pairing (panel.open_view)");
+    }
     let mut tasks = JoinSet::new();
     let (mut turn, mut sweep) = (interval(TURN), interval(SWEEP));
     // Whether anybody was there at the last sweep or has come since.

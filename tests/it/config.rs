@@ -79,7 +79,9 @@ fn the_defaults_are_the_contract() {
     assert_eq!(c.control, Path::new("/run/grok-speaker/control.sock"));
     assert_eq!(c.panel.listen, Some("0.0.0.0:8080".parse().unwrap()));
     assert_eq!((c.panel.listen_tls, c.panel.hosts.len()), (None, 0));
-    assert!(!c.panel.secrets_on_http && c.panel.mdns && c.policy.name.is_empty());
+    assert!(
+        !c.panel.secrets_on_http && !c.panel.open_view && c.panel.mdns && c.policy.name.is_empty()
+    );
     let p = (c.panel.max_connections, c.panel.max_per_address, c.panel.max_per_session);
     assert_eq!(p, (64, 16, 8));
     assert_eq!(c.log, log::LevelFilter::Info);
@@ -125,6 +127,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("panel.listen", "off"),
     ("panel.listen_tls", "[::1]:8443"),
     ("panel.secrets_on_http", "true"),
+    ("panel.open_view", "true"),
     ("panel.mdns", "off"),
     ("panel.hosts", "[\"speaker.lan\"]"),
     ("panel.max_connections", "1"),

@@ -23,6 +23,8 @@ mod health;
 mod limits;
 #[path = "panel/measure.rs"]
 mod measure;
+#[path = "panel/open.rs"]
+mod open;
 #[path = "panel/poll.rs"]
 mod poll;
 #[path = "panel/requests.rs"]

@@ -3,6 +3,7 @@ import { Dock } from './parts/dock';
 import { Meters } from './parts/meters';
 import { Nav } from './parts/nav';
 import { Notices } from './parts/notices';
+import { OpenView } from './parts/open-view';
 import { Status } from './parts/status';
 import { About } from './screens/about';
 import { Health } from './screens/health';
@@ -14,7 +15,7 @@ import { Sound } from './screens/sound';
 import { Talk } from './screens/talk';
 import { Turns } from './screens/turns';
 import { Wizard, offer } from './screens/wizard';
-import { link, mayControl, role, session, spoken, state } from './store';
+import { link, mayControl, pairing, role, session, spoken, state } from './store';
 import { screen } from './store/route';
 import { t } from './words';
 
@@ -70,6 +71,7 @@ function Panel() {
       </header>
       <Nav />
       <main class="main" tabIndex={-1} ref={main}>
+        <OpenView />
         <Notices />
         <Shown />
       </main>
@@ -82,6 +84,6 @@ function Panel() {
 }
 
 export function App() {
-  if (session.value === null) return <Pair />;
+  if (session.value === null || pairing.value) return <Pair />;
   return <Panel />;
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::timeout;
 
-fn state(percent: u8) -> Event {
+pub(super) fn state(percent: u8) -> Event {
     Event::State(State {
         state: Scene::Listening,
         volume: Volume::new(percent).unwrap(),
@@ -48,7 +48,7 @@ async fn a_speaker_without_a_name_goes_by_that_of_its_machine() {
     assert_eq!(panel.wait("grok-voice:state").await.body["name"], host());
 }
 
-fn line(item: &str, text: &str, interrupted: bool) -> Event {
+pub(super) fn line(item: &str, text: &str, interrupted: bool) -> Event {
     Event::Transcript(Transcript {
         item: item.into(),
         role: Speaker::Assistant,
@@ -58,7 +58,7 @@ fn line(item: &str, text: &str, interrupted: bool) -> Event {
     })
 }
 
-fn audio(item: &str, to: Option<ClientId>, pcm: Vec<i16>) -> Event {
+pub(super) fn audio(item: &str, to: Option<ClientId>, pcm: Vec<i16>) -> Event {
     Event::Audio(Audio { item: item.into(), tag: Tag(1), rate: Rate(24_000), pcm, to })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
-const UPGRADE: [&str; 4] = [
+pub(super) const UPGRADE: [&str; 4] = [
     "Connection: Upgrade",
     "Upgrade: websocket",
     "Sec-WebSocket-Version: 13",
@@ -17,7 +17,7 @@ const UPGRADE: [&str; 4] = [
 ];
 
 /// The same lines on a page, a polling handshake, a POST and a WebSocket handshake.
-async fn statuses(desk: &Desk, lines: &[&str]) -> [u16; 4] {
+pub(super) async fn statuses(desk: &Desk, lines: &[&str]) -> [u16; 4] {
     let upgrade: Vec<_> = UPGRADE.iter().chain(lines).copied().collect();
     [
         desk.http("GET /api/session", lines, "").await.status,

@@ -5,6 +5,10 @@ export type Role = 'viewer' | 'controller' | 'admin';
 export interface Session {
   role: Role;
   csrf: string;
+  /** Everybody on the network may watch. */
+  open_view?: boolean;
+  /** This browser does, without being paired. */
+  guest?: boolean;
 }
 
 export interface State {

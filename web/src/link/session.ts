@@ -44,9 +44,13 @@ async function request(path: string, init: RequestInit): Promise<Response> {
 
 /** The session, or null when this browser must pair. Throws when nobody answers. */
 export async function whoAmI(): Promise<Session | null> {
-  if (!isMarked()) return null;
+  if (!isMarked() && !(await pages()).open_view) return null;
   const response = await request('/api/session', {});
-  if (response.ok) return (await response.json()) as Session;
+  if (response.ok) {
+    const found = (await response.json()) as Session;
+    if (found.guest) mark(false);
+    return found;
+  }
   if (response.status !== 401) throw new Error(`status ${response.status}`);
   mark(false);
   return null;
@@ -63,6 +67,8 @@ export interface Tls {
 export interface Pages {
   plain: number | null;
   tls: Tls | null;
+  /** Whether this page may be watched without pairing. */
+  open_view?: boolean;
 }
 
 export async function pages(): Promise<Pages> {

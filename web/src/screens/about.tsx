@@ -4,7 +4,7 @@ import { Language } from '../parts/language';
 import { Leave } from '../parts/leave';
 import { Licences } from '../parts/licences';
 import { Trust } from '../parts/trust';
-import { build, link, role, state, transport } from '../store';
+import { build, link, role, session, state, transport } from '../store';
 import { t } from '../words';
 
 function Fact(props: { name: string; children: ComponentChildren }) {
@@ -46,7 +46,7 @@ export function About() {
           </Fact>
         )}
       </dl>
-      <Leave />
+      {!session.value?.guest && <Leave />}
       <Trust />
       <h3>{words.more}</h3>
       <p class="soft">{words.moreHint}</p>
@@ -56,7 +56,7 @@ export function About() {
       <Address />
       <h3>{words.licences.title}</h3>
       <p class="soft">{words.licences.own}</p>
-      <Licences />
+      {!session.value?.guest && <Licences />}
     </section>
   );
 }

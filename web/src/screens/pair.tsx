@@ -3,11 +3,11 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { deviceName, pair } from '../link/session';
-import { connect } from '../link/socket';
+import { connect, socket } from '../link/socket';
 import { Wave } from '../parts/icons';
 import { Language } from '../parts/language';
 import { Plain } from '../parts/trust';
-import { session } from '../store';
+import { pairing, session } from '../store';
 import { t } from '../words';
 
 const DIGITS = 6;
@@ -38,6 +38,9 @@ export function Pair() {
       const answer = await pair(code.value, name.value);
       if ('role' in answer) {
         session.value = answer;
+        pairing.value = false;
+        // Whoever has watched so far comes back as another.
+        socket.disconnect();
         void connect();
         return;
       }
@@ -102,6 +105,11 @@ export function Pair() {
         <button class="primary" disabled={busy.value}>
           {busy.value ? t().pair.busy : t().pair.go}
         </button>
+        {session.value?.guest && (
+          <button type="button" class="link" onClick={() => (pairing.value = false)}>
+            {t().openView.watch}
+          </button>
+        )}
         <Plain />
       </form>
       <Language />

@@ -9,6 +9,8 @@ export type Link = 'connecting' | 'live' | 'waiting';
 /** Undefined until the speaker was asked, null when this browser must pair. */
 export const session = signal<Session | null | undefined>(undefined);
 export const role = computed(() => session.value?.role ?? 'viewer');
+/** A browser that may watch is about to be paired. */
+export const pairing = signal(false);
 export const mayControl = computed(() => role.value !== 'viewer');
 
 export const link = signal<Link>('connecting');

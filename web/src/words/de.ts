@@ -120,6 +120,13 @@ export const de: Words = {
   },
   goTo: (screen) => `Zu „${screen}“`,
 
+  openView: {
+    guest: 'Zusehen darf jeder in diesem Netz, ohne zu koppeln.',
+    paired: 'Jeder in diesem Netz darf zusehen: panel.open_view ist an.',
+    pair: 'Diesen Browser koppeln',
+    watch: 'Nur zusehen',
+  },
+
   turns: {
     title: 'Verlauf',
     none: 'Noch kein Verlauf',

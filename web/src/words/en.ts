@@ -100,6 +100,13 @@ export const en = {
   } as Record<string, [string, string] | undefined>,
   goTo: (screen: string) => `Go to ${screen}`,
 
+  openView: {
+    guest: 'Everybody on this network may watch, without pairing.',
+    paired: 'Everybody on this network may watch: panel.open_view is on.',
+    pair: 'Pair this browser',
+    watch: 'Only watch',
+  },
+
   turns: {
     title: 'Turns',
     none: 'No turns yet',

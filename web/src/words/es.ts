@@ -120,6 +120,13 @@ export const es: Words = {
   },
   goTo: (screen) => `Ir a ${screen}`,
 
+  openView: {
+    guest: 'Cualquiera de esta red puede mirar, sin vincularse.',
+    paired: 'Cualquiera de esta red puede mirar: panel.open_view está activado.',
+    pair: 'Vincular este navegador',
+    watch: 'Solo mirar',
+  },
+
   turns: {
     title: 'Turnos',
     none: 'Aún no hay turnos',
