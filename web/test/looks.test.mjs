@@ -208,6 +208,13 @@ function cut(page, locale) {
 
 test('320 px and 200 %: everything in reach, nothing sideways', LIMIT, async () => {
   const small = { width: 320, height: 568 };
+  const owner = await visitor(browser, speaker);
+  const theirs = await owner.open();
+  await pair(theirs, speaker);
+  await say(theirs, QUESTION);
+  await theirs.goto(`${speaker.url}#/turns`);
+  await theirs.locator('.figures').waitFor();
+  await owner.clean();
   // 200 % of 640 x 720 is a page of 320 x 360.
   for (const [name, viewport, deviceScaleFactor] of [['320', small, 1], ['zoom', { width: 320, height: 360 }, 2]]) {
     for (const locale of ['en', 'de', 'es']) {
@@ -221,6 +228,9 @@ test('320 px and 200 %: everything in reach, nothing sideways', LIMIT, async () 
         await page.goto(`${speaker.url}#/${screen}`);
         await page.locator(`.nav [aria-current][href$=${screen}]`).waitFor();
         assert.ok((await sideways(page)) <= 0, `${screen} ${name} ${locale}`);
+        if (screen === 'turns') await page.locator('.figures').waitFor();
+        const spilt = await page.locator('.figures div').evaluateAll((tiles) => tiles.filter((tile) => tile.scrollWidth > tile.clientWidth).length);
+        assert.equal(spilt, 0, `a figure is wider than its tile: ${screen} ${name} ${locale}`);
         for (const control of await page.locator('.dock button, .dock input').all()) {
           const box = await control.boundingBox();
           const inside = box.x >= 0 && box.x + box.width <= 320 && box.y + box.height <= viewport.height;

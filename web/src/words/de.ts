@@ -4,7 +4,7 @@ import { clients, key, settings, stepUp, wizard } from './settings/de';
 export const de: Words = {
   name: 'Deutsch',
   title: 'Lautsprecher',
-  screens: { talk: 'Sprechen', turns: 'Verlauf', inspect: 'Daten', settings: 'Einstellungen', sound: 'Ton', health: 'Zustand', logs: 'Log', about: 'Info' },
+  screens: { talk: 'Sprechen', turns: 'Verlauf', inspect: 'Daten', settings: 'Einstellungen', sound: 'Ton', health: 'Zustand', logs: 'Protokoll', about: 'Info' },
   skip: 'Zu den Bedienelementen',
   sections: 'Bereiche',
   controls: 'Bedienung',
@@ -160,7 +160,7 @@ export const de: Words = {
   },
 
   inspect: {
-    title: 'Datenverkehr',
+    title: 'Daten',
     none: 'Noch nichts',
     noneHint: 'Solange dieser Bereich offen ist, erscheint hier jede Nachricht zwischen Lautsprecher und Sprachdienst, ohne Ton.',
     noMatch: 'Nichts gefunden',

@@ -4,7 +4,7 @@ import { clients, key, settings, stepUp, wizard } from './settings/es';
 export const es: Words = {
   name: 'Español',
   title: 'Altavoz',
-  screens: { talk: 'Hablar', turns: 'Turnos', inspect: 'Datos', settings: 'Ajustes', sound: 'Sonido', health: 'Estado', logs: 'Registro', about: 'Acerca' },
+  screens: { talk: 'Hablar', turns: 'Turnos', inspect: 'Mensajes', settings: 'Ajustes', sound: 'Sonido', health: 'Estado', logs: 'Registro', about: 'Info' },
   skip: 'Ir a los controles',
   sections: 'Secciones',
   controls: 'Controles',
@@ -346,7 +346,7 @@ export const es: Words = {
   wizard,
 
   about: {
-    title: 'Información',
+    title: 'Info',
     device: 'Altavoz',
     version: 'Versión',
     mode: 'Empieza con',
