@@ -320,5 +320,9 @@ test('every screen: no fault of accessibility, and a picture', LIMIT, async (t) 
   await page.goto(`${own.url}#/about`);
   await page.locator('.facts').first().waitFor();
   await each(page, 'about', both);
+  await each(page, 'about-lower', async (name) => {
+    await page.locator('.fold').evaluate((list) => list.scrollIntoView({ block: 'end' }));
+    await shot(page, name);
+  });
   await clean();
 });

@@ -199,8 +199,10 @@ test('what the room allows is measured and said; a file is no room', LIMIT, asyn
       await go(page);
       await button(page, 'Measure this room').click();
       for (const said of words) await page.getByText(said).waitFor();
-      await page.getByText(words[0]).scrollIntoViewIfNeeded();
-      await each(page, `measured-${name}`, (name) => look(page, name));
+      await each(page, `measured-${name}`, async (name) => {
+        await page.getByText(words[0]).evaluate((line) => line.scrollIntoView());
+        await look(page, name);
+      });
       await clean();
     }
   } finally {

@@ -352,7 +352,7 @@ export const en = {
     moreHint: 'Run this on the speaker and open this address on the other device.',
     licences: {
       title: 'Licences',
-      own: 'grok-speaker is under MIT or Apache-2.0, as you like.',
+      own: 'grok-speaker itself is under MIT or Apache-2.0, at your option.',
       all: 'Licences of everything in it',
       wait: 'Fetching the list …',
       wrong: 'The list could not be fetched.',
