@@ -134,7 +134,7 @@ const bodies = [...texts.values()].map(({ number, whole, of }) => {
   if (/^== /m.test(whole)) throw new Error(`text ${number} looks like a heading`);
   return `== Text ${number}: ${[...new Set(of)].join(', ')}\n${whole}\n\n`;
 });
-writeFileSync('THIRD-PARTY.txt', `What others have made and grok-speaker contains: name and version; licence; the numbers of its texts.
+writeFileSync('THIRD-PARTY.txt', `What others have made and grok-speaker contains, as built for Linux: name and version; licence; the numbers of its texts.
 Each text stands below once, under the names that it is for. Written by \`make licences\`.
 
 ${list}${bodies.join('')}`.replace(/\n+$/, '\n'));
