@@ -2,9 +2,10 @@
 //! house; and to every answer after it. It stands outside the Socket.IO layer, because that layer
 //! answers before the router and would let strangers past any check further in.
 
+use super::heads;
 use super::pairing::{Trust, Visitor};
 use super::rule;
-use super::socket::Hub;
+use super::socket::{self, Hub};
 use super::stream::Peer;
 use crate::base::Clock;
 use crate::base::unit::Moment;
@@ -12,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, Uri};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::atomic::Ordering;
@@ -64,10 +65,14 @@ impl Guard {
     {
         let host = one(request.headers(), &header::HOST).unwrap_or_default();
         let heeded = rule::is_trustworthy(host, peer.secure);
+        let connection = peer.clone();
         let mut response = match self.admit(&mut request, peer) {
             Ok(visitor) => self.pass(request.map(Body::new), visitor).await,
             Err(refused) => refused.into_response(),
         };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            connection.upgraded.store(true, Ordering::Relaxed);
+        }
         let kind = response.headers().get(header::CONTENT_TYPE);
         let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
         let opener = (heeded || !is_page).then_some(rule::OPENER);
@@ -136,8 +141,7 @@ impl Guard {
         visitor: &Visitor,
         peer: &Arc<Peer>,
     ) -> Result<(), Refused> {
-        let query = request.uri().query().unwrap_or_default();
-        let Some(sid) = query.split('&').find_map(|pair| pair.strip_prefix("sid=")) else {
+        let Some(sid) = session(request.uri()) else {
             if self.hub.has_room(&visitor.session) {
                 return Ok(());
             }
@@ -154,11 +158,15 @@ impl Guard {
 
     /// Lets the house answer.
     async fn pass(&self, request: Request<Body>, visitor: Option<Visitor>) -> Response {
-        let opens = is_engine(request.uri().path())
-            && !request.uri().query().unwrap_or_default().contains("sid=");
+        let engine = is_engine(request.uri().path());
+        let opens = engine && session(request.uri()).is_none();
         let writes = request.method() == Method::POST;
         let mut house = self.house.clone();
-        let answer = house.call(request);
+        let answer = async {
+            let request = if engine && writes { self.read(request).await? } else { request };
+            let Ok(response) = house.call(request).await;
+            Ok(response)
+        };
         let response = if writes {
             let Ok(answer) = tokio::time::timeout(BODY, answer).await else {
                 let words = "The request took too long.";
@@ -168,13 +176,26 @@ impl Guard {
         } else {
             answer.await
         };
-        let Ok(response) = response;
+        let response = response.unwrap_or_else(Refused::into_response);
         match visitor {
             Some(visitor) if opens && response.status() == StatusCode::OK => {
                 self.note(response, &visitor).await
             }
             Some(_) | None => response,
         }
+    }
+
+    /// The same request with the packets gathered. Too much, or a number without end in one of them,
+    /// ends its session.
+    async fn read(&self, request: Request<Body>) -> Result<Request<Body>, Refused> {
+        let (head, body) = request.into_parts();
+        let bytes = axum::body::to_bytes(body, socket::MESSAGE_MAX).await.ok();
+        let Some(bytes) = bytes.filter(|bytes| !heads::is_endless(bytes)) else {
+            self.hub.ends(session(&head.uri).unwrap_or_default());
+            let words = "That is too much at once, or a number in it has no end.";
+            return Err(Refused(StatusCode::BAD_REQUEST, words));
+        };
+        Ok(Request::from_parts(head, Body::from(bytes)))
     }
 
     /// Reads the session id out of a polling handshake.
@@ -206,6 +227,11 @@ impl Guard {
 /// The Socket.IO path as the library sees it; other spellings reach the router, which knows none.
 fn is_engine(path: &str) -> bool {
     path.strip_prefix("/socket.io").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The Engine.IO session that a request names.
+fn session(uri: &Uri) -> Option<&str> {
+    uri.query()?.split('&').find_map(|pair| pair.strip_prefix("sid="))
 }
 
 /// A header that must be there exactly once.

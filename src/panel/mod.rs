@@ -6,7 +6,7 @@
 //! Pure: `event` (names and shapes), `trust` (roles, pairing window, sessions), `rule` (host,
 //! origin, address), `ask` (role table, payloads, pace), `errand` (what is answered with data), `feed`
 //! (numbers, ring, snapshot).
-//! Doors: `engine` (how the libraries serve), `stream` and `server` (accept loop), `guard` (outermost
+//! Doors: `engine` (how the libraries serve), `stream`, `heads` and `server` (accept loop), `guard` (outermost
 //! check), `pairing` (tokens and their file), `ca` and `tls` (certificates), `mdns` and `avahi` (name on
 //! the network), `pages` and `redirect` (HTTP), `socket` and `client` (Socket.IO).
 
@@ -27,6 +27,8 @@ mod client;
 mod engine;
 #[cfg(feature = "io")]
 mod guard;
+#[cfg(feature = "io")]
+mod heads;
 #[cfg(feature = "io")]
 mod mdns;
 #[cfg(feature = "io")]

@@ -32,12 +32,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
+/// Largest message in bytes, both transports.
+pub(super) const MESSAGE_MAX: usize = 64 * 1024;
 /// Messages hold the longest typed turn with room to spare; a panel sends no attachments.
 const LIMITS: Limits = Limits {
     ping: Duration::from_secs(8),
     pong: Duration::from_secs(6),
     connect: Duration::from_secs(5),
-    message_max: 64 * 1024,
+    message_max: MESSAGE_MAX,
     attachments: 0,
 };
 /// Silent for longer than ping and pong together, a client is gone, whatever the library believes.

@@ -74,6 +74,8 @@ pub(super) struct Peer {
     secrets: bool,
     /// A valid session was seen on it: it is not the first to make room.
     pub(super) trusted: AtomicBool,
+    /// It is a WebSocket now.
+    pub(super) upgraded: AtomicBool,
     heard_us: AtomicU64,
     blocked: AtomicBool,
     cut: AtomicBool,
@@ -90,6 +92,10 @@ impl Peer {
     /// Whether what must stay secret may be asked for on it.
     pub(super) fn may_carry_secrets(&self) -> bool {
         self.secrets
+    }
+
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Ordering::Relaxed)
     }
 
     /// Whether the kernel takes no more bytes for it.
@@ -176,6 +182,7 @@ impl Crowd {
             secure,
             secrets: rule::may_carry_secrets(secure, remote.ip(), self.secrets_on_http),
             trusted: AtomicBool::new(false),
+            upgraded: AtomicBool::new(false),
             heard_us: AtomicU64::new(clock().micros()),
             blocked: AtomicBool::new(false),
             cut: AtomicBool::new(false),
@@ -223,7 +230,7 @@ impl Drop for Stream {
     }
 }
 
-fn was_cut() -> io::Error {
+pub(super) fn was_cut() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "cut by the panel")
 }
 

@@ -86,6 +86,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "grok/socket/",
             "host/",
             "panel/guard.rs",
+            "panel/heads.rs",
             "panel/server.rs",
             "panel/socket.rs",
             "panel/socket/errands.rs",

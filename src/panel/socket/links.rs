@@ -1,6 +1,6 @@
 //! For the guard: whose Engine.IO session is whose.
 
-use super::{Hub, Link};
+use super::{Gone, Hub, Link};
 use crate::panel::stream::Peer;
 use crate::panel::trust::TokenHash;
 use std::sync::Arc;
@@ -12,6 +12,16 @@ impl Hub {
         let mine = |link: &&Link| link.session == *session && link.end.is_none();
         let links = state.links.values().filter(mine).count();
         links < 2 * self.max_per_session
+    }
+
+    /// A session over polling is over: what came in it makes no sense.
+    pub(in crate::panel) fn ends(&self, sid: &str) {
+        let mut state = self.lock();
+        let Some(link) = state.links.get_mut(sid) else { return };
+        link.end = Some((self.clock)());
+        if let Some(id) = link.client {
+            self.expel(&mut state, id, Gone("a message that is too long"));
+        }
     }
 
     /// A polling handshake was answered.
