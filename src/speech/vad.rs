@@ -5,7 +5,7 @@
 //! Its figures at a threshold of 0.5, and why it is raised while the speaker plays: residual echo
 //! scores like faint speech. While the speaker plays, three things more are asked of speech, because
 //! a reply is at stake: that it is louder than what the canceller usually leaves, that the canceller
-//! does not find it to be echo a moment later, and vowels: a few for [`Voice::Likely`], enough for
+//! does not find it to be echo a moment later, and vowels: pitch for [`Voice::Likely`], vowels for
 //! [`Voice::Talking`].
 
 use super::power;
@@ -164,7 +164,7 @@ impl Vad {
                 let proof = match echo {
                     None => Proof::Unasked,
                     Some(_) if self.vowels.enough(clear) => Proof::Enough,
-                    Some(_) if self.vowels.nearly_enough() => Proof::Nearly,
+                    Some(_) if self.vowels.nearly_enough(clear) => Proof::Nearly,
                     Some(_) => Proof::Missing,
                 };
                 self.voice = self.decide(hit, asks, proof);
