@@ -35,6 +35,9 @@ const START_DECAY: f32 = 0.85;
 const KNOWN: f32 = 0.1;
 /// How much of the response stays from block to block: rooms change slowly.
 const STAYS: f32 = 0.998 * 0.998;
+/// Share of the doubt about a bin that stays after one block at least: of a sound that begins in it the block shows
+/// the first samples of a part alone.
+const IN_DOUBT: f32 = 0.1;
 /// How much of the near end's power stays from block to block.
 const NEAR_STAYS: f32 = 0.8;
 /// Keeps every division safe.
@@ -192,7 +195,7 @@ impl Filter {
                 w.re[k] += step * (x.re[k] * e.re[k] + x.im[k] * e.im[k]);
                 w.im[k] += step * (x.re[k] * e.im[k] - x.im[k] * e.re[k]);
                 let size = w.re[k] * w.re[k] + w.im[k] * w.im[k];
-                let sure = 1.0 - 0.5 * step * x_power[k];
+                let sure = (1.0 - 0.5 * step * x_power[k]).max(IN_DOUBT);
                 doubt[k] = (STAYS * sure * doubt[k] + (1.0 - STAYS) * size).max(TINY);
             }
         }
