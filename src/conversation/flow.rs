@@ -1,7 +1,7 @@
 //! Inputs, routed: microphone, speaker, buttons, panels, faults.
 
 use super::turn::{By, Deed, Fact, Reason, Turn};
-use super::{Conversation, Gate, Input, Mode, Output, Typed};
+use super::{Conversation, Gate, Input, Mode, Output, Typed, uplink};
 use crate::base::event::{Earcon, Fault, Hand, Near, PlayoutFact, Side, Voice};
 use crate::base::unit::{Db, Moment, Volume};
 use crate::panel::event::{Answer, ClientId, Command, Event, Refusal, Request, Severity};
@@ -13,6 +13,8 @@ const LEAD: Duration = Duration::from_millis(400);
 const LEAD_WAKE: Duration = Duration::from_millis(300);
 /// People begin to speak as they press.
 const LEAD_BUTTON: Duration = Duration::from_millis(100);
+/// Gate `always`: the last chunk is there already, and leaves as soon as the session is up.
+const LEAD_ALWAYS: Duration = uplink::CHUNK;
 /// A shorter press is a slip of the finger; the service would not answer it anyway.
 const PRESS_MIN: Duration = Duration::from_millis(150);
 /// A block that scores so high is speech; it marks the end of speech before the hang-over.
@@ -300,7 +302,7 @@ impl Conversation {
     pub(super) fn rouse(&mut self, now: Moment) {
         let always = self.policy.mode == Mode::Open && self.policy.gate == Gate::Always;
         if always && self.session.is_ready() && !self.settings.muted {
-            self.lead = Duration::ZERO;
+            self.lead = LEAD_ALWAYS;
             self.fact(now, Fact::Roused);
         }
     }

@@ -16,7 +16,7 @@ pub(super) const PRE_ROLL: Duration = Duration::from_secs(2);
 /// What is kept unanswered, sent or not; beyond it the oldest is dropped and counted.
 pub(super) const KEPT: Duration = Duration::from_secs(30);
 /// The usual chunk: small, because every millisecond of it is delay.
-const CHUNK: Duration = Duration::from_millis(20);
+pub(super) const CHUNK: Duration = Duration::from_millis(20);
 /// The longest chunk, while a backlog goes out.
 const CHUNK_MAX: Duration = Duration::from_millis(100);
 /// More unsent sound than this is a backlog.
