@@ -17,6 +17,9 @@ const AGAIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Pages {
     ranges: Vec<Range<usize>>,
+    /// Whether those that are not as in their files are known: to find them takes the kernel longer
+    /// than the start has to spare.
+    sifted: bool,
     due: Moment,
 }
 
@@ -24,14 +27,20 @@ impl Pages {
     /// To be called before anything is loaded while the program runs, as the plug-ins of a sound card
     /// are: what is mapped now stays for good.
     pub fn linked(now: Moment) -> Self {
-        let text = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
-        Self { ranges: unchanged(&text), due: now + STARTED }
+        let text = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        let ranges = text.lines().filter_map(mapping).flatten().collect();
+        Self { ranges, sifted: false, due: now + STARTED }
     }
 
     /// Gives back what is due, unless something is being said.
     pub fn look(&mut self, now: Moment, is_replying: bool) {
         if now >= self.due && !is_replying {
             self.due = now + AGAIN;
+            if !std::mem::replace(&mut self.sifted, true) {
+                let text = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+                let same = unchanged(&text);
+                self.ranges.retain(|range| same.contains(range));
+            }
             self.ranges.iter().cloned().for_each(give_back);
         }
     }
@@ -101,8 +110,18 @@ Anonymous:             0 kB
     }
 
     #[test]
+    fn what_is_linked_is_found_and_only_what_was_not_written_stays() {
+        let mut pages = Pages::linked(Moment::ZERO);
+        let linked = pages.ranges.clone();
+        assert!(!linked.is_empty());
+        pages.look(Moment::ZERO + STARTED, false);
+        assert!(!pages.ranges.is_empty() && pages.ranges.len() < linked.len(), "{linked:x?}");
+        assert!(pages.ranges.iter().all(|range| linked.contains(range)));
+    }
+
+    #[test]
     fn it_is_done_after_the_start_and_now_and_then_but_not_into_a_reply() {
-        let mut pages = Pages { ranges: Vec::new(), due: Moment::ZERO + STARTED };
+        let mut pages = Pages { ranges: Vec::new(), sifted: false, due: Moment::ZERO + STARTED };
         let mut given = |ms, is_replying| {
             let before = pages.due;
             pages.look(Moment::from_millis(ms), is_replying);
