@@ -9,7 +9,7 @@ use crate::host::counters::Counters;
 use crate::host::health::Health;
 use crate::host::lan::{self, urls};
 use crate::host::systemd::Sockets;
-use crate::host::thread::{PANEL, Worker};
+use crate::host::thread::{self, PANEL, Priority, Worker};
 use crate::panel::event::{Event, Request};
 use crate::panel::{self, Fingerprint, Listener, Tls, Trust, Wires};
 use std::net::{SocketAddr, TcpListener};
@@ -107,7 +107,9 @@ impl PanelLine {
                 clock: Arc::clone(&time),
             };
             let (options, stop) = (options.clone(), Arc::clone(&pulse));
-            let worker = Worker::spawn("panel", PANEL, Arc::new(Silent), move || {
+            let worker = Worker::spawn("panel", Priority::Normal, Arc::new(Silent), move || {
+                // By itself: the speaker waits for nobody who lets others go first.
+                let _ = thread::ask(PANEL);
                 let serving = panel::serve(options, listener, trust.clone(), wires, stop);
                 let serve =
                     || super::runtime().map_err(Into::into).and_then(|r| r.block_on(serving));
