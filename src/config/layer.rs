@@ -121,11 +121,14 @@ pub(super) fn merge(keys: &[Key], layers: Vec<Layer>, problems: &mut Vec<Problem
     let mut merged = BTreeMap::new();
     match builder.build() {
         Ok(all) => {
+            let mut sections = BTreeMap::new();
             for key in keys {
                 let (section, name) = key.path.split_once('.').unwrap_or((key.path, ""));
-                // Not `get`, which forgets where a value came from.
-                let found = all.get_table(section).ok().and_then(|mut t| t.remove(name));
-                if let Some(found) = found {
+                // Not `get`, which forgets where a value came from; and each table is a copy.
+                let table = sections
+                    .entry(section)
+                    .or_insert_with(|| all.get_table(section).unwrap_or_default());
+                if let Some(found) = table.remove(name) {
                     let place = found.origin().unwrap_or_default().to_owned();
                     merged.insert(key.path, (value(found.kind), place));
                 }
@@ -137,14 +140,23 @@ pub(super) fn merge(keys: &[Key], layers: Vec<Layer>, problems: &mut Vec<Problem
     Merged(merged)
 }
 
+/// The text of the topmost layer that has the key, and where it was written.
+pub(super) fn topmost<'a>(
+    layers: impl DoubleEndedIterator<Item = &'a Layer>,
+    path: &str,
+) -> (String, String) {
+    let text = |(value, place): &(Value, String)| match value {
+        Value::Text(text) => Some((text.clone(), place.clone())),
+        Value::Integer(_) | Value::Number(_) | Value::Boolean(_) => None,
+        Value::Array(_) | Value::Other(_) => None,
+    };
+    layers.rev().find_map(|layer| layer.0.get(path)).and_then(text).unwrap_or_default()
+}
+
 /// The defaults as the lowest layer.
 pub(super) fn defaults(keys: &[Key], problems: &mut Vec<Problem>) -> Layer {
-    let mut layer = Layer::default();
-    for key in keys {
-        let text = format!("{} = {}", key.path, key.default);
-        layer.0.append(&mut document(keys, &text, DEFAULT, problems).0);
-    }
-    layer
+    let lines: Vec<_> = keys.iter().map(|key| format!("{} = {}", key.path, key.default)).collect();
+    document(keys, &lines.join("\n"), DEFAULT, problems)
 }
 
 /// The system's file, or the one that was asked for, and then those in `conf.d` beside it.

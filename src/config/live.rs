@@ -191,7 +191,7 @@ mod tests {
 
     fn layers(sets: &[&str]) -> Layers {
         let sets = sets.iter().map(|set| (*set).to_owned()).collect();
-        read(&Sources { sets, ..Sources::default() }).unwrap()
+        read(&Sources { sets, ..Sources::default() }).unwrap().0
     }
 
     fn changes(pairs: &[(&str, serde_json::Value)]) -> Changes {

@@ -272,14 +272,15 @@ pub struct Layers {
 /// # Errors
 /// Every mistake of every layer at once.
 pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
-    read(sources)?.config(&Changes::new())
+    read(sources).map(|(_, config)| config)
 }
 
-/// Reads and checks each layer on its own.
+/// Reads and checks each layer on its own; beside them what they give while nobody has chosen
+/// anything.
 ///
 /// # Errors
 /// Every mistake of every layer at once, and of the whole.
-pub fn read(sources: &Sources) -> Result<Layers, ConfigError> {
+pub fn read(sources: &Sources) -> Result<(Layers, Config), ConfigError> {
     let mut problems = Vec::new();
     let defaults = layer::defaults(keys::KEYS, &mut problems);
     let files = layer::files(sources, &mut problems);
@@ -287,10 +288,8 @@ pub fn read(sources: &Sources) -> Result<Layers, ConfigError> {
         vec![layer::environment(sources, &mut problems), layer::sets(sources, &mut problems)];
 
     // Which board is decided by every other layer, and then it goes under them.
-    let mut without = vec![defaults.clone()];
-    without.extend(files.iter().chain(&upper).cloned());
-    let chosen = layer::merge(keys::KEYS, without, &mut problems);
-    let (name, place) = (chosen.text("board.profile"), chosen.place("board.profile"));
+    let all = [&defaults].into_iter().chain(&files).chain(&upper);
+    let (name, place) = layer::topmost(all, "board.profile");
     let mut lower = vec![defaults];
     let mut profile = Profile::default();
     if let Some((text, place)) = layer::profile(sources, &name, &place, &mut problems) {
@@ -300,8 +299,12 @@ pub fn read(sources: &Sources) -> Result<Layers, ConfigError> {
     }
     lower.extend(files);
     let layers = Layers { sources: sources.clone(), lower, upper, profile };
-    if let Err(ConfigError(more)) = layers.config(&Changes::new()) {
-        problems.extend(more);
+    match layers.config(&Changes::new()) {
+        Ok(config) if problems.is_empty() => Ok((layers, config)),
+        Ok(_) => Err(ConfigError(problems)),
+        Err(ConfigError(more)) => {
+            problems.extend(more);
+            Err(ConfigError(problems))
+        }
     }
-    if problems.is_empty() { Ok(layers) } else { Err(ConfigError(problems)) }
 }

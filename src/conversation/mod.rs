@@ -400,8 +400,14 @@ impl Conversation {
     }
 
     /// Whether sound of the microphone may leave now.
-    pub fn is_streaming(&self) -> bool {
+    fn is_streaming(&self) -> bool {
         self.uplink.mouth() != uplink::Mouth::Shut
+    }
+
+    /// Whether each block is waited for: sound leaves, or will as soon as the session is up.
+    pub fn is_prompt(&self) -> bool {
+        let connects = !self.session.is_closed() && !self.session.is_waiting();
+        self.is_streaming() || (self.always() && !self.settings.muted && connects)
     }
 
     /// Whether it leaves as it comes: nothing of before waits.

@@ -62,8 +62,8 @@ pub fn run(demo: Demo) -> anyhow::Result<()> {
     let file = folder.path().join("config.toml");
     std::fs::write(&file, "")?;
     let sets = sets.iter().map(|(k, v)| format!("{k}={v}")).chain(demo.sets).collect();
-    let layers = config::read(&Sources::of_process(Some(file), sets))?;
-    let host = host::Host::open(layers, None)?;
+    let (layers, config) = config::read(&Sources::of_process(Some(file), sets))?;
+    let host = host::Host::open(layers, config, None)?;
     if let Some(invitation) = host.invite() {
         let host::Invitation { urls, code, seconds, .. } = invitation;
         let url = urls.first().map_or("", String::as_str);

@@ -134,8 +134,9 @@ mod tests {
             format!("state.directory={}", state.display()),
             format!("control.socket={}", of_state("control.sock")),
         ];
-        let layers = config::read(&Sources { sets: sets.to_vec(), ..Sources::default() }).unwrap();
-        let mut host = Host::open(layers, None).unwrap();
+        let sources = Sources { sets: sets.to_vec(), ..Sources::default() };
+        let (layers, config) = config::read(&sources).unwrap();
+        let mut host = Host::open(layers, config, None).unwrap();
         let trust = host.pump.trust.clone();
         host.pump.fingers = contacts(&[
             (0, 22, true),

@@ -106,19 +106,13 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Tells the front end what is kept of the configured cards. Beside itself it returns what their
-    /// measurement allows, and which files had to be set aside.
-    pub fn open(
-        options: &Options,
-        store: &Arc<Store>,
-        keep: Keep,
-    ) -> (Self, Option<Duplex>, Vec<Fault>) {
-        let mut archive = Self { keep, keeper: None, store: Arc::clone(store) };
-        let (duplex, faults) = archive.turn_to(options);
-        (archive, duplex, faults)
+    /// Knows of no cards yet.
+    pub fn new(store: &Arc<Store>, keep: Keep) -> Self {
+        Self { keep, keeper: None, store: Arc::clone(store) }
     }
 
-    /// Turns to these cards: what comes from now on is theirs.
+    /// Turns to these cards: what comes from now on is theirs. Tells the front end what is kept of
+    /// them; returns what their measurement allows, and which files had to be set aside.
     pub fn turn_to(&mut self, options: &Options) -> (Option<Duplex>, Vec<Fault>) {
         self.look();
         self.keeper = None;

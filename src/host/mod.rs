@@ -45,9 +45,9 @@ use crate::base::event::Fault;
 use crate::base::pulse::Pulse;
 use crate::base::ring::{Bell, Wait};
 use crate::config::key::{self, Found, KeyError, KeySources};
-use crate::config::{self, Changes, Config, ConfigError, Layers, Sources};
+use crate::config::{self, Config, ConfigError, Layers, Sources};
+use crate::conversation::Conversation;
 use crate::conversation::journal::Line;
-use crate::conversation::{Conversation, Input};
 use crate::grok::socket::{self, Socket};
 use crate::panel::{Fingerprint, Tls, Trust};
 use crate::speech;
@@ -61,6 +61,7 @@ use journal::Journal;
 use outlet::Outlet;
 use panel::PanelLine;
 use pump::{Onlooker, Pump};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use supervise::{Crew, Watched};
@@ -99,11 +100,11 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 
 /// The daemon: `run`.
 pub fn run(sources: &Sources, journal: Option<PathBuf>) -> anyhow::Result<()> {
-    let layers = config::read(sources)?;
-    if let Err(e @ KeyError::Open { .. }) = key(&layers.config(&Changes::new())?) {
+    let (layers, config) = config::read(sources)?;
+    if let Err(e @ KeyError::Open { .. }) = key(&config) {
         return Err(e.into());
     }
-    let host = Host::open(layers, journal)?;
+    let host = Host::open(layers, config, journal)?;
     let panel = host.pump.panel.as_ref().map(PanelLine::urls).unwrap_or_default();
     if !panel.is_empty() {
         let panel = panel.join(" ");
@@ -167,9 +168,8 @@ pub struct Host {
 impl Host {
     /// Opens everything in the order of what may wait least: the microphone, the speaker, what the
     /// service needs; the panel last.
-    pub fn open(layers: Layers, journal: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub fn open(layers: Layers, config: Config, journal: Option<PathBuf>) -> anyhow::Result<Self> {
         // What a person changed does not concern the log: it can wait.
-        let config = layers.config(&Changes::new())?;
         let telemetry = telemetry::install(config.log)?;
         // Where it is refused, messages wait for other programs at times; the unit file grants it.
         let _ = thread::ask(thread::MAIN);
@@ -183,19 +183,16 @@ impl Host {
         let counts = Arc::new(Counts::default());
         let store = Arc::new(store::Store::open(&config.state));
         let (choices, config, faults) = settings::Choices::open(layers, config, &store);
-        let sound = Sound::start(&config, &clock, &counts)?;
+        // Its helper thread starts before the cards: a thread that is made while ALSA loads a plug-in
+        // waits for that.
         let mut socket = Socket::new(socket_options(&config))?;
+        let sound = Sound::start(&config, &clock, &counts)?;
         let (since, passed) = (Arc::clone(&clock), Arc::clone(&counters));
         socket.watch(Arc::new(move |read| {
             passed.inside(Inside::ChunkToSocket, since().since(read));
         }));
         for fault in faults {
             // The queue was made a moment ago: there is room.
-            let _ = sound.report.try_send(fault);
-        }
-        let (lore, duplex, set_aside) = lore::Archive::open(&config.audio, &store, sound.keep);
-        for fault in set_aside {
-            // As above.
             let _ = sound.report.try_send(fault);
         }
         let settings = choices.settings().clone();
@@ -266,9 +263,10 @@ impl Host {
             socket,
             bell: sound.bell,
             door: sound.door,
-            pending: duplex.map(Input::Duplex).into_iter().collect(),
+            pending: VecDeque::new(),
             near: sound.near,
-            lore,
+            lore: lore::Archive::new(&store, sound.keep),
+            settled: false,
             cards: sound.wanted,
             outlet: sound.outlet,
             faults: sound.faults,

@@ -79,8 +79,7 @@ impl Sheet {
 /// `check`: 0 when all is well, 1 when something is not, 78 for the configuration.
 /// With `sound` the cards are measured, too.
 pub fn run(sources: &Sources, sound: bool) -> anyhow::Result<ExitCode> {
-    let layers = config::read(sources)?;
-    let base = layers.config(&config::Changes::new())?;
+    let (layers, base) = config::read(sources)?;
     let config = settings::in_force(&layers, base);
     let mut sheet = Sheet { failed: false };
     sheet.line("config", Ok(format!("good; board profile {}", config.board)));

@@ -48,6 +48,9 @@ use std::time::Duration;
 
 /// Blocks taken from the ring at one go before the others get their turn: 640 ms of sound.
 const BATCH: usize = 64;
+/// When the first look round is due, after the cards are open and the service is dialled: asking ALSA
+/// what they are would wait until it has opened them.
+const SETTLED: Duration = Duration::from_millis(200);
 /// After this much silence of the microphone thread the speaker counts as deaf.
 const DEAF_AFTER: Duration = Duration::from_secs(3);
 /// For so long it is worth saying that a pairing window was lost.
@@ -70,6 +73,8 @@ pub struct Pump {
     pub(super) pending: VecDeque<Input>,
     pub(super) near: rtrb::Consumer<Fresh>,
     pub(super) lore: Archive,
+    /// Whether the cards of the start were looked up.
+    pub(super) settled: bool,
     /// Which cards are wanted.
     pub(super) cards: Arc<Wanted>,
     pub(super) outlet: Outlet,
@@ -119,7 +124,7 @@ impl Pump {
     /// Runs until a signal, a bug, or the onlooker ends it. Everything is closed afterwards.
     pub async fn run(mut self) -> anyhow::Result<()> {
         let mut signals = super::signals()?;
-        let mut second = tokio::time::interval(Duration::from_secs(1));
+        let mut second = tokio::time::interval_at(clock::after(SETTLED), Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         systemd::ready();
         // Begins the conversation, and with it the first dial.
@@ -238,7 +243,7 @@ impl Pump {
 
     /// While nothing is sent and nobody looks at meters, sound may come in larger pieces.
     fn ease(&self) {
-        let ease = !self.conversation.is_streaming() && self.trust.clients() == 0;
+        let ease = !self.conversation.is_prompt() && self.trust.clients() == 0;
         self.capture.ease(ease);
         self.speech.ease(ease);
     }
@@ -344,6 +349,7 @@ impl Pump {
     /// Once a second: time, watchdog, health, files.
     fn second(&mut self) {
         let now = (self.clock)();
+        self.settle();
         if self.steps.look().is_some() {
             self.tell_time();
             self.handle(Input::Fault(Fault::WorldChanged));

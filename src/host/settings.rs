@@ -49,14 +49,18 @@ impl Choices {
         let mut faults: Vec<_> = loaded.fault.into_iter().collect();
         let fresh = || Kept { settings: base.settings.clone(), changes: Changes::new() };
         let mut kept = loaded.value.unwrap_or_else(fresh);
-        let config = layers.config(&kept.changes).unwrap_or_else(|_| {
-            let (good, wrong) = layers.salvage(&kept.changes);
-            kept.changes = good;
-            faults.extend(wrong.into_iter().map(|words| Fault::StateSetAside {
-                words: format!("{words}; the choice is left out"),
-            }));
-            layers.config(&kept.changes).unwrap_or(base)
-        });
+        let config = if kept.changes.is_empty() {
+            base
+        } else {
+            layers.config(&kept.changes).unwrap_or_else(|_| {
+                let (good, wrong) = layers.salvage(&kept.changes);
+                kept.changes = good;
+                faults.extend(wrong.into_iter().map(|words| Fault::StateSetAside {
+                    words: format!("{words}; the choice is left out"),
+                }));
+                layers.config(&kept.changes).unwrap_or(base)
+            })
+        };
         let keeper = Keeper::new(Arc::clone(store), FILE);
         (Self { layers, kept, keeper }, config, faults)
     }
@@ -115,8 +119,7 @@ mod tests {
         }
 
         fn open(&self) -> (Choices, Config, Vec<Fault>) {
-            let layers = read(&Sources::default()).unwrap();
-            let base = layers.config(&Changes::new()).unwrap();
+            let (layers, base) = read(&Sources::default()).unwrap();
             Choices::open(layers, base, &Arc::new(Store::open(&self.0)))
         }
     }

@@ -703,3 +703,23 @@ fn sound_is_live_while_it_may_leave_and_none_of_before_waits() {
     stage.run(100);
     assert!(!stage.conversation.is_live(), "the gate is shut");
 }
+
+#[test]
+fn blocks_are_waited_for_before_the_session_is_up() {
+    let mut numbers = policy(Mode::Open);
+    numbers.gate = Gate::Always;
+    let mut stage = Stage::new(numbers, 1);
+    let mut prompt = |step: &str| {
+        act(&mut stage, step).unwrap_or_else(|| panic!("not understood: {step}"));
+        stage.run(100);
+        stage.conversation.is_prompt()
+    };
+    assert!(prompt("quiet"), "it is being dialled");
+    assert!(!prompt("mute on"));
+    assert!(prompt("mute off"));
+    assert!(prompt("connect"));
+    assert!(!prompt("lose"), "it waits for the next dial");
+    let mut stage = self::stage(Mode::Open);
+    stage.run(100);
+    assert!(!stage.conversation.is_prompt(), "the gate is shut");
+}

@@ -33,11 +33,10 @@ impl Room {
         let _ = std::fs::remove_dir_all(&folder);
         let mut all = vec![format!("state.directory={}", folder.display())];
         all.extend(sets.iter().cloned());
-        let layers = read(&Sources { sets: all, ..Sources::default() }).unwrap();
+        let (_, config) = read(&Sources { sets: all, ..Sources::default() }).unwrap();
         let seconds = Arc::new(AtomicU64::new(10));
         let time = Arc::clone(&seconds);
         let (orders, ordered) = mpsc::channel(ORDERS);
-        let config = layers.config(&Changes::new()).unwrap();
         let clock: Clock =
             Arc::new(move || Moment::from_millis(time.load(Ordering::Relaxed) * 1000));
         let records = Records::new(

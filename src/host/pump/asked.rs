@@ -21,6 +21,7 @@ use std::time::Duration;
 impl Pump {
     /// Answers a question of `status` or `pair`.
     pub(super) async fn answer(&mut self, question: Question, reply: Reply) {
+        self.settle();
         let answer = match question {
             Question::Status => self.status(),
             Question::Pair { role } => self.open_window(&role),
@@ -30,6 +31,7 @@ impl Pump {
 
     /// Does what the panel's desk cannot do itself.
     pub(super) fn order(&mut self, order: Order) {
+        self.settle();
         match order {
             Order::Settings(changes, reply) => {
                 let outcome = match self.choices.change(&changes) {
@@ -87,7 +89,19 @@ impl Pump {
             // Not open until its thread says so; that is no fault of the card.
             self.vitals.fault(&Fault::CardLost { side, words: String::new() });
         }
-        let (duplex, faults) = self.lore.turn_to(audio);
+        self.recall();
+    }
+
+    /// The cards of the start are looked up once, by whoever needs it first.
+    pub(super) fn settle(&mut self) {
+        if !std::mem::replace(&mut self.settled, true) {
+            self.recall();
+        }
+    }
+
+    /// Looks up what is known of the cards.
+    fn recall(&mut self) {
+        let (duplex, faults) = self.lore.turn_to(&self.cards.now());
         self.handle(Input::Duplex(duplex.unwrap_or(Duplex::Full)));
         for fault in faults {
             self.handle(Input::Fault(fault));
