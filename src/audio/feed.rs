@@ -15,7 +15,7 @@ pub const RING_S: usize = 5;
 const HEADS: usize = 1024;
 /// Places that slices leave free for end marks, which must not be refused.
 const END_MARKS: usize = 64;
-/// Facts on their way to the main thread: it wakes with each, and 5 s of `Heard` fit.
+/// Facts on their way to the main thread: it wakes with each but `Heard`, of which 5 s fit.
 const FACTS: usize = 256;
 /// Earcons waiting: more would be heard long after their cause. When full the newest is dropped.
 const EARCONS: usize = 4;

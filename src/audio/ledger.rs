@@ -163,39 +163,36 @@ impl Ledger {
     }
 
     /// Everything before frame `heard` has left the speaker: tells what follows from it. Returns
-    /// whether anything was told. What finds the ring full is told next time.
+    /// whether that is more than progress, which nobody need wake for. What finds the ring full is
+    /// told next time.
     pub fn advance(&mut self, heard: u64, facts: &mut Producer<PlayoutFact>) -> bool {
-        let before = facts.slots();
-        self.settle(heard, facts);
-        facts.slots() < before
-    }
-
-    fn settle(&mut self, heard: u64, facts: &mut Producer<PlayoutFact>) {
+        let mut news = false;
         loop {
             let front = self.stretches.front().copied();
             if let Some((frame, epoch)) = self.flush
                 && self.old == 0
             {
                 if heard < frame || facts.push(PlayoutFact::Flushed { epoch }).is_err() {
-                    return;
+                    return news;
                 }
                 self.flush = None;
+                news = true;
                 continue;
             }
-            let Some(s) = front else { return };
+            let Some(s) = front else { return news };
             let samples = s.first + self.before(&s, heard);
             let open = self.open && self.stretches.len() == 1;
             if heard < self.end(&s) || open {
                 self.pass(s.tag, samples, heard, facts);
-                return;
+                return news;
             }
             // Heard and Drained together, so that neither is told without the other.
             if facts.slots() < 2 {
-                return;
+                return news;
             }
             self.tell(s.tag, samples, heard, facts);
             if s.ends {
-                let _ = facts.push(PlayoutFact::Drained { tag: s.tag });
+                news |= facts.push(PlayoutFact::Drained { tag: s.tag }).is_ok();
             }
             self.stretches.pop_front();
             self.old = self.old.saturating_sub(1);

@@ -59,8 +59,8 @@ pub struct PlayoutOptions {
 }
 
 /// Makes both ends: [`Playout`] for the thread that serves the card, [`Feed`] for the main thread.
-/// `reference` receives what is written, `bell` is rung when there is a fact, `wake` when there is
-/// something to play while the card stands still.
+/// `reference` receives what is written, `bell` is rung when there is a fact other than progress,
+/// `wake` when there is something to play while the card stands still.
 pub fn playout(
     options: PlayoutOptions,
     reference: PeriodWriter,

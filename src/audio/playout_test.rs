@@ -4,7 +4,7 @@ use super::feed::{Feed, RING_S};
 use super::playout::{FADE, Playout, PlayoutOptions, START_THRESHOLD, playout};
 use super::{Stamp, earcon::Chime};
 use crate::base::event::{Earcon, PlayoutFact as Fact, Tag};
-use crate::base::ring::{Bell, Epoch, PeriodReader, Silent, periods};
+use crate::base::ring::{Bell, Epoch, PeriodReader, periods};
 use crate::base::unit::{Db, Gain, Moment, Rate};
 use crate::dsp::meter;
 use assert_no_alloc::assert_no_alloc;
@@ -30,6 +30,7 @@ struct Room {
     playout: Playout,
     feed: Feed,
     wakes: Arc<Count>,
+    rings: Arc<Count>,
     reference: PeriodReader,
     rate: Rate,
     channels: usize,
@@ -43,14 +44,15 @@ struct Room {
 impl Room {
     fn new(rate: u32, channels: u16) -> Self {
         let (writer, reference) = periods(4096, 1 << 20);
-        let wakes = Arc::new(Count::default());
+        let (wakes, rings) = (Arc::new(Count::default()), Arc::new(Count::default()));
         let options = PlayoutOptions { rate: SERVICE, gain: Gain::UNITY };
-        let (mut playout, feed) = playout(options, writer, Arc::new(Silent), wakes.clone());
+        let (mut playout, feed) = playout(options, writer, rings.clone(), wakes.clone());
         playout.shape(Rate(rate), channels);
         Self {
             playout,
             feed,
             wakes,
+            rings,
             reference,
             rate: Rate(rate),
             channels: usize::from(channels),
@@ -467,4 +469,16 @@ fn a_reply_that_starves_lets_nobody_rest() {
     room.feed.play(E0, Tag(1), &tone(240));
     room.run(800);
     assert!(!room.playout.may_rest());
+}
+
+#[test]
+fn progress_is_told_and_wakes_nobody() {
+    let mut room = Room::new(48_000, 2);
+    room.feed.play(E0, Tag(1), &[9000; 24_000]);
+    room.feed.end(E0, Tag(1));
+    room.run(300);
+    let told = room.facts.iter().filter(|f| matches!(f, Fact::Heard { .. })).count();
+    assert!((40..60).contains(&told), "{told}");
+    // Started and drained.
+    assert_eq!(room.rings.0.load(Ordering::Relaxed), 2);
 }

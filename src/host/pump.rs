@@ -154,6 +154,10 @@ impl Pump {
                     () = signals.next() => Woken::Signal,
                 }
             };
+            // Interruptions are told where the speaker was when they came.
+            while let Some(fact) = self.outlet.fact() {
+                self.playout(fact);
+            }
             match woken {
                 Woken::Door => self.drain(),
                 Woken::Socket(socket::Event::Link(link)) => self.link(link),
@@ -286,9 +290,6 @@ impl Pump {
 
     /// Takes what the audio threads have put down.
     fn drain(&mut self) {
-        while let Some(fact) = self.outlet.fact() {
-            self.playout(fact);
-        }
         self.outlet.advance();
         while let Ok(fault) = self.faults.try_recv() {
             self.vitals.fault(&fault);
