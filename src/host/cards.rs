@@ -9,7 +9,7 @@ use crate::audio::{Options, Xruns, drive};
 use crate::base::Clock;
 use crate::base::event::{Fault, Side as Hand};
 use crate::base::pulse::Pulse;
-use crate::base::ring::{Bell, PeriodReader, periods};
+use crate::base::ring::{Bell, PeriodReader, Silent, periods};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -107,10 +107,10 @@ impl Cards {
                 drive::run_capture(options, clock, pulse, xruns, &mut capture, report);
             });
         })?;
-        crew.add(Watched::new(worker, Arc::clone(&capture_pulse), started));
+        crew.add(Watched::new(worker, Arc::clone(&capture_pulse), Arc::new(Silent), started));
 
         let (wake, woken) = thread::bell()?;
-        let (mut playout, feed) = playout(speech, far_in, Arc::clone(bell), wake);
+        let (mut playout, feed) = playout(speech, far_in, Arc::clone(bell), Arc::clone(&wake));
         let speaker = side(&pulse);
         let worker = super::start("playout", CARD, bell, move || {
             speaker.work(|options, clock, pulse, xruns, report| {
@@ -118,7 +118,7 @@ impl Cards {
                 drive::run_playout(options, clock, pulse, xruns, playout, &woken, report);
             });
         })?;
-        crew.add(Watched::new(worker, pulse, started));
+        crew.add(Watched::new(worker, pulse, wake, started));
         Ok(Self { near, far, feed, faults, report, capture: capture_pulse, crew, xruns, wanted })
     }
 }

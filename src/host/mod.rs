@@ -43,7 +43,7 @@ pub mod vitals;
 use crate::audio::{self, Xruns, playout};
 use crate::base::event::Fault;
 use crate::base::pulse::Pulse;
-use crate::base::ring::{Bell, Wait};
+use crate::base::ring::{Bell, Silent, Wait};
 use crate::config::key::{self, Found, KeyError, KeySources};
 use crate::config::{self, Config, ConfigError, Layers, Sources};
 use crate::conversation::Conversation;
@@ -373,7 +373,7 @@ impl Sound {
                 &counts,
             );
         })?;
-        crew.add(Watched::new(worker, Arc::clone(&pulse), clock()));
+        crew.add(Watched::new(worker, Arc::clone(&pulse), Arc::new(Silent), clock()));
 
         Ok(Self {
             bell,

@@ -5,6 +5,7 @@
 //! a closed session and a muted microphone count as turning.
 
 use crate::base::pulse::Pulse;
+use crate::base::ring::Bell;
 use crate::base::unit::Moment;
 use crate::host::thread::{Granted, Worker};
 use std::sync::Arc;
@@ -19,18 +20,25 @@ const STOP_MAX: Duration = Duration::from_millis(1000);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// One worker thread under observation.
-#[derive(Debug)]
 pub struct Watched {
     worker: Worker,
     pulse: Arc<Pulse>,
+    wake: Arc<dyn Bell>,
     beats: u32,
     turned: Moment,
 }
 
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Watched({})", self.worker.name)
+    }
+}
+
 impl Watched {
-    /// Takes over a running worker.
-    pub fn new(worker: Worker, pulse: Arc<Pulse>, now: Moment) -> Self {
-        Self { worker, pulse, beats: 0, turned: now }
+    /// Takes over a running worker. `wake` is rung when it is asked to return: one that looks at its
+    /// pulse often enough by itself needs none.
+    pub fn new(worker: Worker, pulse: Arc<Pulse>, wake: Arc<dyn Bell>, now: Moment) -> Self {
+        Self { worker, pulse, wake, beats: 0, turned: now }
     }
 }
 
@@ -87,6 +95,7 @@ impl Crew {
     pub fn stop(self, clock: &crate::base::Clock) -> Vec<&'static str> {
         for w in &self.0 {
             w.pulse.stop();
+            w.wake.ring();
         }
         let limit = clock() + STOP_MAX;
         self.0.into_iter().filter_map(|w| join_by(w.worker, clock, limit).err()).collect()
@@ -107,4 +116,27 @@ pub fn join_by(
     }
     let name = worker.name;
     if worker.is_over() { worker.join().map_err(|_| name) } else { Err(name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ring::{Silent, Wait};
+    use crate::host::thread::{Priority, bell};
+
+    #[test]
+    fn who_sleeps_long_is_woken_to_end() {
+        let (wake, woken) = bell().unwrap();
+        let pulse = Arc::new(Pulse::default());
+        let seen = Arc::clone(&pulse);
+        let worker = Worker::spawn("sleeper", Priority::Normal, Arc::new(Silent), move || {
+            while !seen.stopped() {
+                woken.wait(10 * STOP_MAX);
+            }
+        });
+        let clock = crate::host::clock::clock();
+        let mut crew = Crew::default();
+        crew.add(Watched::new(worker.unwrap(), pulse, wake, clock()));
+        assert!(crew.stop(&clock).is_empty());
+    }
 }

@@ -18,8 +18,9 @@ use alsa::pcm::Frames;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Longest sleep of a speaker at rest before the pulse and the card are looked at.
-const NAP: Duration = Duration::from_millis(50);
+/// Longest sleep of a speaker at rest before the card and a wish for another one are looked at. Who
+/// wants it to end rings.
+const NAP: Duration = Duration::from_millis(500);
 /// Periods written at one go while something sounds (10 ms): a flush waits for no more than that.
 const SPEAKING: usize = 2;
 /// In the name of a sink that swallows what comes in the first moments after a start: it never
