@@ -34,8 +34,9 @@ const PACE: u128 = 46_000;
 const ROUND_TRIP_MAX: Duration = Duration::from_millis(600);
 /// The longest message of the service, and the longest frame.
 const MESSAGE_MAX: usize = 16 << 20;
-/// Read buffer of one connection: a few audio deltas.
-const READ_BUFFER: usize = 32 * 1024;
+/// What is read at a time. The library clears that much memory before each look, and it looks
+/// whenever something was sent; what is longer is put together by several.
+const READ_BUFFER: usize = 4 * 1024;
 
 /// Whatever carries the WebSocket.
 pub(super) trait Carrier: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -106,6 +106,6 @@ pub(crate) fn pair() -> (Memory, Memory) {
 
 /// A WebSocket over it, with the daemon's settings.
 pub(crate) fn web_socket(memory: Memory, role: Role) -> WebSocket<Memory> {
-    let config = WebSocketConfig::default().read_buffer_size(32 * 1024).write_buffer_size(0);
+    let config = WebSocketConfig::default().read_buffer_size(4 * 1024).write_buffer_size(0);
     WebSocket::from_raw_socket(memory, role, Some(config))
 }
