@@ -8,6 +8,7 @@
 
 use super::Channel;
 use crate::base::unit::Rate;
+use crate::dsp::meter::power;
 
 /// Channels looked at; a card with more is read up to here. Boards have up to 8.
 pub(super) const CHANNELS: usize = 8;
@@ -55,7 +56,7 @@ impl Ear {
     }
 }
 
-/// Chooses a channel, frame by frame.
+/// Chooses a channel.
 #[derive(Debug, Clone)]
 pub(super) struct Picker {
     rule: Channel,
@@ -108,27 +109,31 @@ impl Picker {
         std::mem::take(&mut self.moved)
     }
 
-    /// One mono sample from one high-passed frame.
-    pub(super) fn pick(&mut self, frame: &[f32]) -> f32 {
-        let frame = &frame[..frame.len().min(self.channels)];
-        if self.channels > 1 && !matches!(self.rule, Channel::Number(_)) {
-            for (ear, x) in self.ears.iter_mut().zip(frame) {
-                ear.sum += f64::from(x * x);
+    /// Mono sound from high-passed channels of one length. A window that ends is decided first.
+    pub(super) fn pick(&mut self, lanes: &[Vec<f32>], mono: &mut Vec<f32>) {
+        let compares = self.channels > 1 && !matches!(self.rule, Channel::Number(_));
+        let frames = lanes.first().map_or(0, Vec::len);
+        let mut at = 0;
+        while at < frames {
+            let count = (frames - at).min((self.window - self.frames) as usize);
+            let run = at..at + count;
+            at += count;
+            if compares {
+                for (ear, lane) in self.ears.iter_mut().zip(lanes) {
+                    ear.sum += f64::from(power(&lane[run.clone()])) * count as f64;
+                }
+                self.frames += count as u32;
+                if self.frames == self.window {
+                    self.decide();
+                }
             }
-            self.frames += 1;
-            if self.frames >= self.window {
-                self.decide();
+            if self.rule == Channel::Mix {
+                let ears = lanes.iter().zip(&self.ears).filter(|(_, ear)| ear.lives());
+                mix(ears.map(|(lane, _)| &lane[run.clone()]), mono);
+            } else if let Some(lane) = lanes.get(self.current) {
+                mono.extend_from_slice(&lane[run]);
             }
         }
-        if self.rule == Channel::Mix {
-            let (mut sum, mut count) = (0.0, 0.0f32);
-            for (x, _) in frame.iter().zip(&self.ears).filter(|(_, ear)| ear.lives()) {
-                sum += x;
-                count += 1.0;
-            }
-            return sum / count.max(1.0);
-        }
-        frame.get(self.current).copied().unwrap_or(0.0)
     }
 
     /// At the end of a window.
@@ -209,6 +214,23 @@ impl Picker {
     }
 }
 
+/// Appends the mean of channels of one length.
+pub(super) fn mix<'a>(lanes: impl Iterator<Item = &'a [f32]>, mono: &mut Vec<f32>) {
+    let from = mono.len();
+    let mut count = 0.0f32;
+    for lane in lanes {
+        if count == 0.0 {
+            mono.extend_from_slice(lane);
+        } else {
+            mono[from..].iter_mut().zip(lane).for_each(|(sum, x)| *sum += x);
+        }
+        count += 1.0;
+    }
+    if count > 1.0 {
+        mono[from..].iter_mut().for_each(|sum| *sum /= count);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,9 +245,17 @@ mod tests {
             let sign = if i % 2 == 0 { 1.0 } else { -1.0 };
             let sound = if i % 8000 >= 4800 { speech } else { noise };
             let frame: Vec<f32> = sound.iter().map(|a| a * sign).collect();
-            last = picker.pick(&frame).abs();
+            last = pick(picker, &frame).abs();
         }
         last
+    }
+
+    fn pick(picker: &mut Picker, frame: &[f32]) -> f32 {
+        let lanes: Vec<Vec<f32>> = frame.iter().map(|x| vec![*x]).collect();
+        let mut mono = Vec::new();
+        picker.pick(&lanes, &mut mono);
+        assert_eq!(mono.len(), 1);
+        mono[0]
     }
 
     fn auto(channels: u16) -> Picker {
@@ -305,7 +335,7 @@ mod tests {
 
     #[test]
     fn mix_and_number_do_what_they_say() {
-        let pick = |rule| Picker::new(rule, 2, RATE).pick(&[0.2, 0.4]);
+        let pick = |rule| pick(&mut Picker::new(rule, 2, RATE), &[0.2, 0.4]);
         assert!((pick(Channel::Mix) - 0.3).abs() < 1e-6);
         assert_eq!(pick(Channel::Number(1)), 0.4);
         // A number the card does not have is its last channel.

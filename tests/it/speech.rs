@@ -110,6 +110,25 @@ fn an_i2s_microphone_in_one_slot_with_an_offset_is_heard_alike() {
 }
 
 #[test]
+fn a_channel_of_several_is_heard_as_it_is_alone() {
+    let loud = resampled(&question(), 48_000);
+    let alone = listen(&Options::default(), mono(&loud, 48_000), None);
+    for number in 0..3 {
+        let mic: Vec<f32> = loud
+            .iter()
+            .flat_map(|x| {
+                let mut frame = [0.4, f32::NAN, 9.0];
+                frame[usize::from(number)] = *x;
+                frame
+            })
+            .collect();
+        let sound = Sound { samples: &mic, rate: Rate(48_000), channels: 3 };
+        let options = Options { channel: Channel::Number(number), ..Options::default() };
+        assert_eq!(listen(&options, sound, None).out, alone.out, "channel {number}");
+    }
+}
+
+#[test]
 fn the_output_covers_the_recording_and_is_late_by_delay_ms() {
     let mic = question();
     for rate in [8_000, 16_000, 44_100, 48_000, 96_000] {
