@@ -241,7 +241,10 @@ impl Line {
         let frames = part.chunks_exact(usize::from(self.shape.channels));
         for (channel, lane) in self.lanes.iter_mut().enumerate() {
             lane.clear();
-            lane.extend(frames.clone().map(|frame| frame[channel]));
+            match self.shape.channels {
+                1 => lane.extend_from_slice(part),
+                _ => lane.extend(frames.clone().map(|frame| frame[channel])),
+            }
             if !lane.iter().fold(true, |all, sample| all & (sample.abs() <= WILD)) {
                 *replaced += clean(lane);
             }
