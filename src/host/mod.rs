@@ -166,8 +166,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Opens everything in the order of what may wait least: the microphone, the speaker, what the
-    /// service needs; the panel last.
+    /// Opens everything in the order of what may wait least: what reads the trust anchors, the
+    /// microphone, the speaker, what else the service needs; the panel last.
     pub fn open(layers: Layers, config: Config, journal: Option<PathBuf>) -> anyhow::Result<Self> {
         // What a person changed does not concern the log: it can wait.
         let telemetry = telemetry::install(config.log)?;
