@@ -22,6 +22,11 @@ pub trait EchoCanceller: Send {
         false
     }
 
+    /// By how many blocks the echo is known to be later than `far`.
+    fn late(&self) -> u32 {
+        0
+    }
+
     /// The echo comes another way from now on: another microphone is heard.
     fn moved(&mut self) {}
 

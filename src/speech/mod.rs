@@ -102,6 +102,10 @@ const PLAYING_POWER: f32 = 1e-6;
 /// Blocks it counts as playing after its last sound: a room rings for about 300 ms.
 const PLAYING_HOLD: u32 = 30;
 
+/// Score of a block whose level the gain control believes: not a pause before it counts as one, nor what
+/// is left of an echo that was taken for speech.
+const SPEECH: f32 = 0.5;
+
 /// Cleans and judges the near end, block by block.
 pub struct FrontEnd {
     canceller: Box<dyn EchoCanceller>,
@@ -136,8 +140,11 @@ impl FrontEnd {
     /// `near` was at the microphone. Allocates nothing.
     pub fn process(&mut self, near: &Block, far: &Block, at: Moment) -> Near {
         let far_power = power(far);
-        self.playing =
-            if far_power > PLAYING_POWER { PLAYING_HOLD } else { self.playing.saturating_sub(1) };
+        self.playing = if far_power > PLAYING_POWER {
+            PLAYING_HOLD + self.canceller.late()
+        } else {
+            self.playing.saturating_sub(1)
+        };
         let mut block = *near;
         let erle = self.canceller.process(&mut block, far);
         // After the canceller, which must see what the card clips.
@@ -154,9 +161,9 @@ impl FrontEnd {
         let wake = self.wake.feed(&block);
         let heard = match voice {
             _ if self.playing() => Heard::Other,
-            Voice::Talking => Heard::Speech,
+            Voice::Talking if speech.0 >= SPEECH => Heard::Speech,
             Voice::Quiet => Heard::Rest,
-            Voice::Maybe | Voice::Likely => Heard::Other,
+            Voice::Talking | Voice::Maybe | Voice::Likely => Heard::Other,
         };
         self.gain.process(&mut block, heard);
         Near {

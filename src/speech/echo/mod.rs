@@ -203,6 +203,10 @@ impl EchoCanceller for Canceller {
         self.hindsight.was_echo()
     }
 
+    fn late(&self) -> u32 {
+        u32::try_from(self.filter.first()).unwrap_or(0)
+    }
+
     fn moved(&mut self) {
         self.filter.doubt_all();
         self.drift.forget();
