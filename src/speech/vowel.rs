@@ -31,6 +31,8 @@ const LATE: usize = 40;
 const COUNTED: u32 = 45;
 /// Of these so many must be of a vowel: 60 ms. The few voiced moments of most coughs are fewer.
 const ENOUGH: u32 = 6;
+/// Fewer that have a pitch are enough for what costs nobody a reply: 40 ms, a short call over a small speaker.
+const NEARLY: u32 = 4;
 /// Where so many frames are clearly speech, fewer do: 50 ms, the vowel of a short call before it
 /// closes; and after 160 ms one block, which a slam has not.
 const CLEAR: (u32, u32) = (4, 5);
@@ -93,7 +95,7 @@ impl Vowels {
 
     /// Whether there was pitch enough for what would cost nobody a reply.
     pub(super) fn nearly_enough(&self, clear: u32) -> bool {
-        is_enough(self.pitched, clear)
+        is_enough(self.pitched, clear) || count(self.pitched) >= NEARLY
     }
 
     /// Keeps the band of a block; its mean power.
@@ -155,8 +157,12 @@ impl Late {
     }
 }
 
+fn count(blocks: u64) -> u32 {
+    (blocks & ((1 << COUNTED) - 1)).count_ones()
+}
+
 fn is_enough(found: u64, clear: u32) -> bool {
-    let found = (found & ((1 << COUNTED) - 1)).count_ones();
+    let found = count(found);
     let of = |(frames, blocks): (u32, u32)| clear >= frames && found >= blocks;
     found >= ENOUGH || of(CLEAR) || of(CLEARER)
 }
