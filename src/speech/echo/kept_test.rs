@@ -47,9 +47,9 @@ fn what_was_kept_cancels_from_the_first_sound_on() {
 fn a_path_that_is_a_little_off_is_moved_and_scaled() {
     let far = syllables(11, 250);
     let path = kept(400);
-    let fresh = early(&mut Canceller::new(None), &through(&far, &room(2, 400)), &far);
     let fraction = Fraction::new();
-    for (later, gain) in [(-97.0, 1.0), (0.45, 2.0), (61.3, 0.4)] {
+    // Far off it has to be moved first, and a filter that knows nothing is nearly as quick.
+    for (later, gain, more) in [(-97.0, 1.0, 0.0), (0.45, 2.0, 20.0), (61.3, 0.4, 0.0)] {
         let echo = through(&far, &room(2, 400));
         let mut mic = vec![0.0; echo.len()];
         let whole = f32::floor(-later);
@@ -61,8 +61,9 @@ fn a_path_that_is_a_little_off_is_moved_and_scaled() {
             .collect();
         fraction.read(&around, -later - whole, &mut mic);
         mic.iter_mut().for_each(|x| *x *= gain);
+        let fresh = early(&mut Canceller::new(None), &mic, &far);
         let begun = early(&mut begun_with(&path), &mic, &far);
-        assert!(begun > fresh + 1.0, "{later}, {gain}: {begun} after {fresh}");
+        assert!(begun > fresh + more, "{later}, {gain}: {begun} after {fresh}");
     }
 }
 
