@@ -159,7 +159,7 @@ mod inside {
     use grok_speaker::base::Clock;
     use grok_speaker::base::event::{Fault, PlayoutFact, Side, Tag};
     use grok_speaker::base::pulse::Pulse;
-    use grok_speaker::base::ring::{Epoch, PeriodHead, PeriodReader, Silent, periods};
+    use grok_speaker::base::ring::{Bell, Epoch, PeriodHead, PeriodReader, Silent, periods};
     use grok_speaker::base::unit::{Gain, Moment, Rate};
     use grok_speaker::host::thread;
     use std::path::PathBuf;
@@ -236,8 +236,9 @@ mod inside {
     }
 
     /// Stops a worker; it must return within 100 ms (and a margin for a loaded machine).
-    fn stop(shared: &Shared, worker: JoinHandle<()>) {
+    fn stop(shared: &Shared, worker: JoinHandle<()>, wake: &dyn Bell) {
         shared.pulse.stop();
+        wake.ring();
         let clock = clock();
         worker.join().unwrap();
         let took = clock();
@@ -248,6 +249,7 @@ mod inside {
         feed: Feed,
         reference: PeriodReader,
         shared: Arc<Shared>,
+        wake: Arc<dyn Bell>,
         worker: JoinHandle<()>,
         facts: Vec<(Moment, PlayoutFact)>,
         clock: Clock,
@@ -258,7 +260,7 @@ mod inside {
         let (writer, reference) = periods(8192, 48_000 * 40);
         let (wake, woken) = thread::bell().unwrap();
         let speech = PlayoutOptions { rate: SERVICE, gain: Gain::UNITY };
-        let (mut playout, feed) = playout(speech, writer, Arc::new(Silent), wake);
+        let (mut playout, feed) = playout(speech, writer, Arc::new(Silent), wake.clone());
         let shared = Arc::new(Shared::default());
         let (clock, theirs) = (clock(), shared.clone());
         let ours = clock.clone();
@@ -274,7 +276,7 @@ mod inside {
                 &mut report,
             );
         });
-        Speaker { feed, reference, shared, worker, facts: Vec::new(), clock: ours }
+        Speaker { feed, reference, shared, wake, worker, facts: Vec::new(), clock: ours }
     }
 
     impl Speaker {
@@ -393,7 +395,7 @@ mod inside {
         let took = speaker.facts.last().unwrap().0.since(started.unwrap()).as_secs_f64();
         let late = speaker.shared.xruns.underruns.load(Ordering::Relaxed) - settled;
         let sound = recorded(recording);
-        stop(&speaker.shared, speaker.worker);
+        stop(&speaker.shared, speaker.worker, &*speaker.wake);
         let found = stretches(&sound);
         println!("{settled} underruns to settle, {late} after; {took:.3} s; {found:?}");
         assert!((took - 10.0).abs() < 0.2, "the rate is right within 2 %: {took} s");
@@ -421,7 +423,7 @@ mod inside {
         speaker.until(PlayoutFact::Flushed { epoch: Epoch(1) }, Duration::from_secs(2));
         let heard = speaker.heard();
         let sound = recorded(recording);
-        stop(&speaker.shared, speaker.worker);
+        stop(&speaker.shared, speaker.worker, &*speaker.wake);
         // The ledger against the air: how much of the tone was in the recording.
         let first = sound.iter().position(|s| s.abs() > 10.0).unwrap();
         let last = sound.iter().rposition(|s| s.abs() > 10.0).unwrap();
@@ -495,7 +497,7 @@ mod inside {
         meanwhile(&ear.shared.pulse);
         assert!(say.wait().unwrap().success());
         wait(Duration::from_millis(500));
-        stop(&ear.shared, ear.worker);
+        stop(&ear.shared, ear.worker, &Silent);
         let (mut samples, mut heads) = (Vec::new(), Vec::<PeriodHead>::new());
         while let Some(head) = ear.reader.pop(&mut samples) {
             heads.push(head);
@@ -526,7 +528,7 @@ mod inside {
         assert!(Command::new("sh").args(["-c", &halt]).status().unwrap().success());
         wait(Duration::from_millis(1000));
         let overruns = ear.shared.xruns.overruns.load(Ordering::Relaxed);
-        stop(&ear.shared, ear.worker);
+        stop(&ear.shared, ear.worker, &Silent);
         let (mut samples, mut heads) = (Vec::new(), Vec::<PeriodHead>::new());
         while let Some(head) = ear.reader.pop(&mut samples) {
             heads.push(head);
@@ -568,8 +570,8 @@ mod inside {
         speaker.feed.play(Epoch(0), Tag(3), &tone(24_000.0, 0.5));
         speaker.feed.end(Epoch(0), Tag(3));
         speaker.until(PlayoutFact::Drained { tag: Tag(3) }, Duration::from_secs(5));
-        stop(&speaker.shared, speaker.worker);
-        stop(&ear.shared, ear.worker);
+        stop(&speaker.shared, speaker.worker, &*speaker.wake);
+        stop(&ear.shared, ear.worker, &Silent);
     }
 
     #[test]
@@ -588,8 +590,8 @@ mod inside {
         speaker.feed.play(Epoch(0), Tag(1), &tone(24_000.0, 0.5));
         speaker.feed.end(Epoch(0), Tag(1));
         speaker.until(PlayoutFact::Drained { tag: Tag(1) }, Duration::from_secs(5));
-        stop(&speaker.shared, speaker.worker);
-        stop(&ear.shared, ear.worker);
+        stop(&speaker.shared, speaker.worker, &*speaker.wake);
+        stop(&ear.shared, ear.worker, &Silent);
     }
 
     #[test]
