@@ -2,12 +2,10 @@
 //! read it and show it to nobody, and a number in it may be as long as a message. Only heads are
 //! looked at, and the headers of frames; a payload is passed by.
 
-use super::stream::{Peer, was_cut};
-use std::io;
-use std::pin::Pin;
+use super::stream::Peer;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncRead;
+use tokio_util::io::InspectReader;
 
 /// Digits of a number: kinds of Engine.IO and Socket.IO, and the 19 of the longest number of an answer.
 const DIGITS: u8 = 21;
@@ -140,65 +138,19 @@ impl Frames {
     }
 }
 
-/// A connection whose frames are followed, once it is a WebSocket.
-pub(super) struct Watched<S> {
-    inner: S,
+/// Follows the frames of a connection, once it is a WebSocket, and cuts it at a number that is too
+/// long. What came with it is still read.
+pub(super) fn watched<S: AsyncRead>(
+    stream: S,
     peer: Arc<Peer>,
-    frames: Frames,
-}
-
-impl<S> Watched<S> {
-    pub(super) fn new(inner: S, peer: Arc<Peer>) -> Self {
-        Self { inner, peer, frames: Frames::new() }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buf.filled().len();
-        let result = Pin::new(&mut this.inner).poll_read(cx, buf);
-        if this.peer.is_upgraded() && !this.frames.takes(&buf.filled()[before..]) {
-            log::debug!(address:% = this.peer.remote.ip(); "a connection with an endless number was cut");
-            this.peer.cut();
-            return Poll::Ready(Err(was_cut()));
+) -> InspectReader<S, impl FnMut(&[u8])> {
+    let mut frames = Frames::new();
+    InspectReader::new(stream, move |bytes| {
+        if peer.is_upgraded() && !frames.takes(bytes) {
+            log::debug!(address:% = peer.remote.ip(); "a connection with an endless number was cut");
+            peer.cut();
         }
-        result
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(cx, buf)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write_vectored(cx, bufs)
-    }
+    })
 }
 
 #[cfg(test)]

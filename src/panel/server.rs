@@ -2,7 +2,7 @@
 //! the panel thread.
 
 use super::guard::Guard;
-use super::heads::Watched;
+use super::heads;
 use super::mdns::{Card, Herald};
 use super::pages::{self, Sources};
 use super::pairing::Trust;
@@ -276,7 +276,7 @@ async fn connection<S>(stream: S, peer: Arc<Peer>, guard: Arc<Guard>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = Watched::new(stream, peer.clone());
+    let stream = heads::watched(stream, peer.clone());
     let service = service_fn(move |request| {
         let (guard, peer) = (guard.clone(), peer.clone());
         async move { guard.answer(request, peer).await }

@@ -230,7 +230,7 @@ impl Drop for Stream {
     }
 }
 
-pub(super) fn was_cut() -> io::Error {
+fn was_cut() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "cut by the panel")
 }
 

@@ -24,7 +24,7 @@ pub mod wake;
 
 use crate::base::event::{Near, Voice};
 use crate::base::pcm::{BLOCK, BLOCK_RATE, Block};
-use crate::base::unit::{Db, Gain, Moment};
+use crate::base::unit::{Db, Gain, Moment, Score};
 use aec::EchoCanceller;
 use echo::EchoPath;
 use gain::{GainControl, Heard};
@@ -159,13 +159,7 @@ impl FrontEnd {
         let echo = self.playing().then_some(Echo { mic: mic * raised, erle, left });
         let (speech, voice) = self.vad.process(&block, echo);
         let wake = self.wake.feed(&block);
-        let heard = match voice {
-            _ if self.playing() => Heard::Other,
-            Voice::Talking if speech.0 >= SPEECH => Heard::Speech,
-            Voice::Quiet => Heard::Rest,
-            Voice::Talking | Voice::Maybe | Voice::Likely => Heard::Other,
-        };
-        self.gain.process(&mut block, heard);
+        self.gain.process(&mut block, heard(self.playing(), voice, speech));
         Near {
             at: at.before(self.delay()),
             block,
@@ -232,6 +226,16 @@ impl FrontEnd {
         self.wake.reset();
         self.gain.reset();
         self.playing = 0;
+    }
+}
+
+/// What the gain control is told of a block.
+fn heard(playing: bool, voice: Voice, speech: Score) -> Heard {
+    match voice {
+        _ if playing => Heard::Other,
+        Voice::Talking if speech.0 >= SPEECH => Heard::Speech,
+        Voice::Quiet => Heard::Rest,
+        Voice::Talking | Voice::Maybe | Voice::Likely => Heard::Other,
     }
 }
 
@@ -305,6 +309,32 @@ mod tests {
             let out = front.process(&pick(7), &far, at);
             assert!(out.block.0.iter().all(|x| x.is_finite() && x.abs() <= 0.892));
         }
+    }
+
+    #[test]
+    fn it_plays_until_a_late_echo_has_rung_out() {
+        let played = |delay: Option<Duration>| {
+            let mut front = FrontEnd::new(&Options::default());
+            front.know(&Known { delay, path: None }, Duration::ZERO);
+            let mut hear = |far: &Block| {
+                front.process(&Block::SILENCE, far, Moment::from_millis(1000));
+                front.playing()
+            };
+            assert!(hear(&hiss(&mut 1, 0.1)));
+            (0..200).take_while(|_| hear(&Block::SILENCE)).count() as u32 + 1
+        };
+        assert_eq!(played(None), PLAYING_HOLD);
+        // The canceller begins a block before the echo.
+        assert_eq!(played(Some(Duration::from_millis(180))), PLAYING_HOLD + 17);
+    }
+
+    #[test]
+    fn the_gain_follows_blocks_of_speech_and_no_echo() {
+        let talks = |playing, score| heard(playing, Voice::Talking, Score(score));
+        assert_eq!(talks(false, 0.9), Heard::Speech);
+        assert_eq!(talks(true, 0.9), Heard::Other);
+        assert_eq!(talks(false, 0.1), Heard::Other, "a hang-over, or what is left of an echo");
+        assert_eq!(heard(false, Voice::Quiet, Score(0.9)), Heard::Rest);
     }
 
     #[test]

@@ -44,8 +44,8 @@ pub(super) struct Vowels {
     band: [Section; 4],
     phase: usize,
     kept: [f32; WINDOW + PERIODS.1],
-    level: Late,
-    in_band: Late,
+    level: Recent,
+    in_band: Recent,
     /// One bit a block, newest lowest: a vowel.
     found: u64,
     /// The same: a pitch, of a vowel or of what is left of a louder sound. It is speech most likely, but so are
@@ -65,8 +65,8 @@ impl Vowels {
             ],
             phase: 0,
             kept: [0.0; WINDOW + PERIODS.1],
-            level: Late::default(),
-            in_band: Late::default(),
+            level: Recent::default(),
+            in_band: Recent::default(),
             found: 0,
             pitched: 0,
         }
@@ -90,12 +90,12 @@ impl Vowels {
 
     /// Whether there were enough of late, `clear` frames being clearly speech.
     pub(super) fn enough(&self, clear: u32) -> bool {
-        is_enough(self.found, clear)
+        is_enough(self.found, ENOUGH, clear)
     }
 
     /// Whether there was pitch enough for what would cost nobody a reply.
     pub(super) fn nearly_enough(&self, clear: u32) -> bool {
-        is_enough(self.pitched, clear) || count(self.pitched) >= NEARLY
+        is_enough(self.pitched, NEARLY, clear)
     }
 
     /// Keeps the band of a block; its mean power.
@@ -131,21 +131,21 @@ impl Vowels {
     }
 }
 
-/// Power of late.
+/// Powers of the last blocks.
 #[derive(Debug)]
-struct Late {
+struct Recent {
     before: f32,
     levels: [f32; LATE],
     at: usize,
 }
 
-impl Default for Late {
+impl Default for Recent {
     fn default() -> Self {
         Self { before: 0.0, levels: [0.0; LATE], at: 0 }
     }
 }
 
-impl Late {
+impl Recent {
     /// Takes the power of the next block; whether so much is left of the loudest.
     fn is_left(&mut self, power: f32, share: f32) -> bool {
         let level = 0.5 * (power + self.before);
@@ -157,14 +157,10 @@ impl Late {
     }
 }
 
-fn count(blocks: u64) -> u32 {
-    (blocks & ((1 << COUNTED) - 1)).count_ones()
-}
-
-fn is_enough(found: u64, clear: u32) -> bool {
-    let found = count(found);
-    let of = |(frames, blocks): (u32, u32)| clear >= frames && found >= blocks;
-    found >= ENOUGH || of(CLEAR) || of(CLEARER)
+fn is_enough(blocks: u64, least: u32, clear: u32) -> bool {
+    let count = (blocks & ((1 << COUNTED) - 1)).count_ones();
+    let of = |(frames, blocks): (u32, u32)| clear >= frames && count >= blocks;
+    count >= least || of(CLEAR) || of(CLEARER)
 }
 
 fn power(samples: &[f32]) -> f32 {

@@ -101,6 +101,7 @@ const DOORS: &[(&str, &[&str])] = &[
         &["grok/socket/dial.rs", "panel/tls.rs", "standin/server.rs", "standin/tls.rs"],
     ),
     ("tokio_tungstenite", &["grok/socket/", "standin/socket.rs"]),
+    ("tokio_util", &["panel/heads.rs"]),
     ("toml", &["config/layer.rs"]),
     ("tower", &["panel/guard.rs"]),
     ("webpki_roots", &["grok/socket/tls.rs"]),
