@@ -243,12 +243,16 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 /// Whether a browser says that one of our own pages asks. A browser sends `Origin` with every
 /// WebSocket and every POST, and no cookie of ours along with what other sites ask for, because the
-/// cookie is `SameSite=Strict`; so a request without `Origin` is no browser's or harmless. Following
-/// a link to the front page is harmless too.
+/// cookie is `SameSite=Strict`; so a request without `Origin` is no browser's or harmless, and is
+/// refused only where the cookie alone would do something. Following a link to the front page is
+/// harmless too.
 fn is_our_page(headers: &HeaderMap, host: &str, path: &str, secure: bool) -> bool {
-    let origin = !headers.contains_key(header::ORIGIN)
-        || one(headers, &header::ORIGIN)
-            .is_some_and(|origin| rule::is_our_origin(origin, host, secure));
+    let origin = if headers.contains_key(header::ORIGIN) {
+        one(headers, &header::ORIGIN)
+            .is_some_and(|origin| rule::is_our_origin(origin, host, secure))
+    } else {
+        !rule::wants_origin(path)
+    };
     let site = headers.get("sec-fetch-site").is_none_or(|site| {
         path == "/" || [b"same-origin".as_slice(), b"none"].contains(&site.as_bytes())
     });

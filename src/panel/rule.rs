@@ -35,6 +35,15 @@ pub fn is_trustworthy(host: &str, secure: bool) -> bool {
 const OPEN: [&str; 7] =
     ["/", "/healthz", "/api/pair", "/api/session", "/api/trust", "/ca.crt", "/favicon.ico"];
 
+/// Paths at which the cookie alone makes a change. Everything else that a client may do wants the word
+/// of the page besides.
+const BY_COOKIE: [&str; 2] = ["/api/leave", "/api/trusted"];
+
+/// Whether a request for `path` must say whose page it comes from, as every browser does there.
+pub fn wants_origin(path: &str) -> bool {
+    BY_COOKIE.contains(&path)
+}
+
 /// Whether `remote` may ask for `path` without being paired. Metrics are for this machine alone.
 pub fn is_open(path: &str, remote: IpAddr) -> bool {
     OPEN.contains(&path)

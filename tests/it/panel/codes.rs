@@ -174,13 +174,18 @@ async fn a15_who_leaves_is_gone_at_once() {
     let mut panel = desk.connect(&session, Value::Null).await;
     let poll = Poll::connect(&desk, &session, Value::Null).await;
     let other = desk.panel(Role::Viewer).await;
-    assert_eq!(desk.http("POST /api/leave", &[], "").await.status, 401);
-    assert_eq!(desk.http("GET /api/leave", &[&session.line()], "").await.status, 405);
+    let own = format!("Origin: http://{}", desk.address);
+    assert_eq!(desk.http("POST /api/leave", &[&own], "").await.status, 401);
+    assert_eq!(desk.http("GET /api/leave", &[&session.line(), &own], "").await.status, 405);
     let elsewhere = "Origin: http://evil.example";
     let refused = desk.http("POST /api/leave", &[&session.line(), elsewhere], "").await;
     assert_eq!(refused.status, 403);
+    // A04: the cookie alone changes nothing.
+    for path in ["POST /api/leave", "POST /api/trusted"] {
+        assert_eq!(desk.http(path, &[&session.line()], "").await.status, 403, "{path}");
+    }
     let start = clock();
-    let left = desk.http("POST /api/leave", &[&session.line()], "").await;
+    let left = desk.http("POST /api/leave", &[&session.line(), &own], "").await;
     assert_eq!(left.status, 204);
     let cookie = left.header("set-cookie").unwrap();
     assert!(cookie.contains("=; ") && cookie.contains("Max-Age=0"), "{cookie}");

@@ -27,8 +27,8 @@ pub(super) async fn statuses(desk: &Desk, lines: &[&str]) -> [u16; 4] {
     ]
 }
 
-/// A01, A02, A04. A request without `Origin` is let in with a cookie: no browser sends one, and
-/// programs that are no browser do not say where they come from.
+/// A01, A02, A04. A socket without `Origin` is let in with a cookie, because programs that are no
+/// browser do not say where they come from; inside, the word of the page is asked.
 #[tokio::test]
 async fn the_guard_stands_before_every_transport() {
     let desk = Desk::start();

@@ -78,8 +78,9 @@ async fn a_stranger_sees_the_state_and_no_more() {
     assert_eq!((next.event.as_str(), &next.body["volume"]), ("grok-voice:state", &json!(41)));
     let next = poll.wait("grok-voice:state").await;
     assert_eq!(next.body["volume"], 41);
+    let own = format!("Origin: http://{}", desk.address);
     for head in ["GET /licences.txt", "POST /api/leave", "POST /api/trusted", "GET /metrics/"] {
-        assert_eq!(desk.http(head, &[], "").await.status, 401, "{head}");
+        assert_eq!(desk.http(head, &[&own], "").await.status, 401, "{head}");
     }
     // Nobody was paired by that, and who pairs is as much as the code says.
     assert_eq!(desk.trust.paired(), 0);

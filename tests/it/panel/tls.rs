@@ -200,7 +200,8 @@ async fn a_panel_lives_over_tls() {
 
 /// What a browser that trusts the speaker is given to say so from then on.
 async fn mark(desk: &Desk, session: &Session) -> String {
-    let reply = https(desk, "POST /api/trusted", &[&session.line()], "").await;
+    let own = format!("Origin: https://{}", desk.tls_address.unwrap());
+    let reply = https(desk, "POST /api/trusted", &[&session.line(), &own], "").await;
     assert_eq!(reply.status, 204, "{}", reply.body);
     let mut parts = reply.header("set-cookie").unwrap().split("; ");
     let mark = parts.next().unwrap().to_owned();
@@ -261,15 +262,17 @@ async fn a_browser_that_trusts_the_speaker_is_sent_to_the_encrypted_page() {
 #[tokio::test]
 async fn only_a_paired_browser_on_the_encrypted_page_is_marked() {
     let desk = desk();
-    assert_eq!(https(&desk, "POST /api/trusted", &[], "").await.status, 401);
+    let own = format!("Origin: https://{}", desk.tls_address.unwrap());
+    assert_eq!(https(&desk, "POST /api/trusted", &[&own], "").await.status, 401);
     let (session, _) = pair(&desk).await;
     let line = session.line();
     let origin = format!("Origin: http://{}", desk.tls_address.unwrap());
     assert_eq!(https(&desk, "POST /api/trusted", &[&line, &origin], "").await.status, 403);
-    assert_eq!(https(&desk, "GET /api/trusted", &[&line], "").await.status, 405);
+    assert_eq!(https(&desk, "GET /api/trusted", &[&line, &own], "").await.status, 405);
     let plain = desk.pair(Role::Admin).await.line();
+    let own = format!("Origin: http://{}", desk.address);
     for head in ["POST /api/trusted", "GET /trusted.js"] {
-        let reply = desk.http(head, &[&plain], "").await;
+        let reply = desk.http(head, &[&plain, &own], "").await;
         assert_eq!((reply.status, reply.header("set-cookie")), (404, None), "{head}");
     }
     // What the page tries it with: may be kept, is never the same, and runs nothing.
