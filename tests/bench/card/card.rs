@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// With these a shell makes its programs read more trust anchors; a service's environment has none.
+const ANCHORS: [&str; 3] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"];
 /// Rate of the card.
 pub(crate) const RATE: f64 = 48_000.0;
 /// Above this is sound; the card's silence is exact zeros.
@@ -42,6 +44,9 @@ impl Card {
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.envs(self.environment.iter().cloned());
+        for name in ANCHORS {
+            command.env_remove(name);
+        }
         command.stdin(Stdio::null()).stderr(Stdio::null());
         command
     }
