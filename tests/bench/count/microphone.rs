@@ -1,4 +1,4 @@
-//! Capture to wire: the bytes of a card, 48 kHz mono 16 bit in periods of 20 ms.
+//! Capture to wire, the front end off: the bytes of a card, 48 kHz mono 16 bit in periods of 20 ms.
 
 use crate::counted;
 use crate::main_thread::{DOWN, MainThread};
@@ -9,8 +9,8 @@ use grok_speaker::audio::sample::{Layout, read};
 use grok_speaker::base::pulse::Pulse;
 use grok_speaker::base::ring::{Silent, Wait, periods};
 use grok_speaker::base::unit::{Gain, Rate};
-use grok_speaker::speech;
 use grok_speaker::speech::thread::{Counts, Fresh};
+use grok_speaker::speech::{self, Level};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +80,13 @@ pub(crate) fn to_the_wire(seconds: u32) {
         left: seconds * 50,
         pulse: &pulse,
     }));
-    let (speech, counts) = (speech::Options::default(), Counts::default());
+    let speech = speech::Options {
+        echo_cancellation: Level::Off,
+        noise_suppression: Level::Off,
+        gain_control: Level::Off,
+        ..speech::Options::default()
+    };
+    let counts = Counts::default();
     let mut ends = Some((near, far, blocks_in));
     counted(&mut || {
         let (near, far, blocks) = ends.take().unwrap();
