@@ -6,17 +6,17 @@ use std::net::{IpAddr, SocketAddr};
 /// Addresses that are said at most: a machine with many bridges has more, and nobody reads them.
 const SAID: usize = 4;
 
-/// `http://..` or `https://..` as a person types it.
-pub(super) fn urls(scheme: &str, address: SocketAddr) -> Vec<String> {
+/// `http://..` or `https://..` as a person types it; by `alias` where the name is another's.
+pub(super) fn urls(scheme: &str, address: SocketAddr, alias: Option<&str>) -> Vec<String> {
     let port = address.port();
     let usual = (scheme, port) == ("http", 80) || (scheme, port) == ("https", 443);
     let port = if usual { String::new() } else { format!(":{port}") };
-    hosts(address.ip()).into_iter().map(|host| format!("{scheme}://{host}{port}/")).collect()
+    hosts(address.ip(), alias).into_iter().map(|host| format!("{scheme}://{host}{port}/")).collect()
 }
 
 /// Who a neighbour asks for what listens on `ip`: the name first, then what works where names do
 /// not.
-pub(super) fn hosts(ip: IpAddr) -> Vec<String> {
+pub(super) fn hosts(ip: IpAddr, alias: Option<&str>) -> Vec<String> {
     let typed = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("[{ip}]"),
@@ -25,7 +25,7 @@ pub(super) fn hosts(ip: IpAddr) -> Vec<String> {
         return vec![typed(ip)];
     }
     let ips = addresses(ip.is_ipv4()).into_iter().map(typed);
-    std::iter::once(name()).chain(ips).collect()
+    std::iter::once(alias.map_or_else(name, str::to_owned)).chain(ips).collect()
 }
 
 /// The address as it is said aloud: the first number a neighbour can type, and the port if it has to
@@ -73,13 +73,16 @@ mod tests {
 
     #[test]
     fn a_person_is_told_what_to_type() {
-        let said = |scheme, address: &str| urls(scheme, address.parse().unwrap());
+        let said = |scheme, address: &str| urls(scheme, address.parse().unwrap(), None);
         assert_eq!(said("http", "127.0.0.1:8080"), ["http://127.0.0.1:8080/"]);
         assert_eq!(said("https", "[fd00::1]:8443"), ["https://[fd00::1]:8443/"]);
         let any = said("http", "0.0.0.0:8080");
         assert!(any[0].starts_with("http://") && any[0].ends_with(".local:8080/"), "{any:?}");
         assert!(any.len() <= 1 + SAID && any[1..].iter().all(|url| url.ends_with(":8080/")));
         assert!(any.iter().all(|url| !url.contains("127.0.0.1") && !url.contains('[')), "{any:?}");
+        let counted = urls("http", "0.0.0.0:80".parse().unwrap(), Some("kitchen-2.local"));
+        assert_eq!(counted[0], "http://kitchen-2.local/");
+        assert!(counted[1..].iter().all(|url| !url.contains(".local")), "{counted:?}");
         // The port a browser takes by itself is not said.
         assert!(said("http", "[::]:80")[0].ends_with(".local/"));
         assert!(said("https", "0.0.0.0:443")[0].ends_with(".local/"));

@@ -36,6 +36,7 @@ pub struct PanelLine {
     /// Where it listens, or is to listen, for HTTP and for HTTPS.
     addresses: [Option<SocketAddr>; 2],
     fingerprint: Option<Fingerprint>,
+    trust: Trust,
     running: Option<Running>,
     /// Since when it does not run.
     down: Option<Moment>,
@@ -91,6 +92,7 @@ impl PanelLine {
         let (time, counters) = (Arc::clone(&clock), Arc::clone(&shared.counters));
         let addresses = [options.listen, options.listen_tls];
         let fingerprint = tls.as_ref().map(|tls| tls.fingerprint().clone());
+        let trust = shared.trust.clone();
         let start = move || {
             let listener = listener(&options, &handed, tls.as_ref())?;
             let addresses = [listener.address(), listener.tls_address()];
@@ -128,6 +130,7 @@ impl PanelLine {
             counters,
             addresses,
             fingerprint,
+            trust,
             running: None,
             down: None,
             said: String::new(),
@@ -138,8 +141,12 @@ impl PanelLine {
 
     /// Where a person finds it, HTTP first; where it listens, or is to listen.
     pub fn urls(&self) -> Vec<String> {
+        let alias = self.trust.alias();
         let schemes = ["http", "https"].into_iter().zip(self.addresses);
-        schemes.flat_map(|(scheme, at)| at.map_or_else(Vec::new, |at| urls(scheme, at))).collect()
+        let urls = |(scheme, at): (_, Option<_>)| {
+            at.map_or_else(Vec::new, |at| urls(scheme, at, alias.as_deref()))
+        };
+        schemes.flat_map(urls).collect()
     }
 
     /// Its address as it is said aloud; where it has one of numbers alone.

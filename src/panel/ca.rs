@@ -175,7 +175,10 @@ impl Leaf {
     /// to be wrong nothing is renewed: those who look at the certificate have one of their own.
     pub(super) fn suits(&self, names: &[String], address: IpAddr, wall: u64) -> bool {
         let lives = !is_sane(wall) || (self.from..self.until - SLACK).contains(&wall);
-        lives && self.names == names && (!is_worn(address) || self.addresses.contains(&address))
+        // A name that was counted up stays until it is another: after a start it is not known yet.
+        let counted = |more: &String| names.iter().any(|own| rule::is_counted_up(more, own));
+        let named = self.names.strip_prefix(names).is_some_and(|more| more.iter().all(counted));
+        lives && named && (!is_worn(address) || self.addresses.contains(&address))
     }
 }
 
@@ -355,6 +358,12 @@ mod tests {
         assert!(!suits("10.0.0.2", TODAY), "another address");
         assert!(suits("fe80::1", TODAY), "what nobody can type needs no certificate");
         assert!(!leaf.suits(&names()[..2], ip("10.0.0.1"), TODAY), "other names");
+        let counted = |n: u8| [names(), vec![format!("kitchen-{n}.local")]].concat();
+        assert!(!leaf.suits(&counted(2), ip("10.0.0.1"), TODAY), "a name that was counted up");
+        let leaf = authority.issue(&counted(2), Some(&leaf), ip("10.0.0.1"), TODAY).unwrap();
+        assert_eq!(takes(&authority, &leaf.certificate, "kitchen-2.local", TODAY), Ok(()));
+        let suits = |names: &[String]| leaf.suits(names, ip("10.0.0.1"), TODAY);
+        assert!(suits(&counted(2)) && suits(&names()) && !suits(&counted(3)));
         let end = leaf.until;
         assert_eq!(takes(&authority, &leaf.certificate, "kitchen", end - DAY), Ok(()));
         assert!(takes(&authority, &leaf.certificate, "kitchen", end + DAY).is_err());

@@ -97,7 +97,7 @@ impl Guard {
             return Err(Refused(StatusCode::LENGTH_REQUIRED, words));
         }
         let host = one(headers, &header::HOST)
-            .filter(|host| rule::is_our_host(host, peer.local.ip(), &self.names))
+            .filter(|host| self.is_ours(host, &peer))
             .filter(|_| request.uri().authority().is_none());
         let Some(host) = host else {
             self.log_once("host", headers.get(header::HOST), &peer);
@@ -132,6 +132,12 @@ impl Guard {
         }
         request.extensions_mut().insert(peer);
         Ok(visitor)
+    }
+
+    /// Whether the host is this device, by any of its names.
+    fn is_ours(&self, host: &str, peer: &Peer) -> bool {
+        let is_one = |names: &[String]| rule::is_our_host(host, peer.local.ip(), names);
+        is_one(&self.names) || self.trust.alias().is_some_and(|alias| is_one(&[alias]))
     }
 
     /// An Engine.IO session belongs to the paired client that opened it.

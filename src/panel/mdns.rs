@@ -3,8 +3,9 @@
 //! Never two responders for one name: each would take the other for a twin and count the name up.
 
 #[cfg(unix)]
-use super::avahi::Question;
+use super::avahi::{Answer, Question};
 use super::event::{Notice, Severity};
+use super::rule;
 use super::server::Listener;
 use crate::base::unit::Moment;
 use mdns_sd::{DaemonEvent, IfKind, RRType, Receiver, ServiceDaemon, ServiceInfo};
@@ -99,6 +100,8 @@ pub(super) struct Herald {
     looked: Option<Moment>,
     /// Another device has the name: said once, not for each kind of address on each interface.
     twin: bool,
+    /// By which this machine goes instead.
+    alias: Option<String>,
 }
 
 /// A responder, on a thread of the library's.
@@ -118,7 +121,13 @@ impl Herald {
             question: None,
             looked: None,
             twin: false,
+            alias: None,
         }
+    }
+
+    /// The name under which neighbours find this machine, where it is not its own.
+    pub(super) fn alias(&self) -> Option<&str> {
+        self.alias.as_deref()
     }
 
     /// Its owner has given it another name: the next look says so.
@@ -133,10 +142,16 @@ impl Herald {
     /// should know.
     pub(super) fn look(&mut self, now: Moment) -> Option<Notice> {
         let before = self.twin;
-        self.twin |= self.voice.as_mut().is_some_and(|voice| voice.hears_a_twin());
+        if let Some(name) = self.voice.as_mut().and_then(Voice::hears_a_twin) {
+            (self.twin, self.alias) = (true, self.checked(Some(name)));
+        }
         #[cfg(unix)]
-        if let Some(taken) = self.question.as_mut().and_then(Question::is_taken) {
-            (self.question, self.twin) = (None, taken);
+        if let Some(answer) = self.question.as_mut().and_then(Question::answer) {
+            self.question = None;
+            (self.twin, self.alias) = match answer {
+                Answer::Here => (false, None),
+                Answer::Elsewhere(name) => (true, self.checked(name)),
+            };
         }
         if self.looked.is_none_or(|at| now.since(at) >= LOOK) {
             self.looked = Some(now);
@@ -154,7 +169,7 @@ impl Herald {
                 self.question = Question::ask(&self.avahi, &self.card.host).ok();
             }
         } else if self.voice.is_none() {
-            self.twin = false;
+            (self.twin, self.alias) = (false, None);
             match Voice::raise(&self.card) {
                 Ok(voice) => self.voice = Some(voice),
                 Err(error) => log::debug!(error:%; "the name cannot be said on the network"),
@@ -162,15 +177,26 @@ impl Herald {
         }
     }
 
+    /// A name that a neighbour may have made up is none of ours.
+    fn checked(&self, name: Option<String>) -> Option<String> {
+        name.filter(|name| rule::is_counted_up(name, &self.card.host))
+    }
+
     /// A twin that was first keeps the name: the owner must know what to type now.
     fn taken(&self) -> Notice {
+        let mut message = format!("Another device on the network is called {}.", self.card.host);
+        let mut place = "by its address".to_owned();
+        if let Some(alias) = &self.alias {
+            message.push_str(&format!(" This one is called {alias} there."));
+            place = format!("at {alias} or {place}");
+        }
         let notice = Notice {
             level: Severity::Warn,
             code: "name_taken".to_owned(),
-            message: format!("Another device on the network is called {}.", self.card.host),
-            action: "Open the panel by its address, or give this machine another host name and \
-                     restart it."
-                .to_owned(),
+            message,
+            action: format!(
+                "Open the panel {place}, or give this machine another host name and restart it."
+            ),
         };
         log::warn!("{} {}", notice.message, notice.action);
         notice
@@ -192,13 +218,16 @@ impl Voice {
         Ok(voice)
     }
 
-    /// Whether the library has gone over to another name for this machine.
-    fn hears_a_twin(&mut self) -> bool {
-        let mut twin = false;
+    /// The name to which the library has gone over for this machine.
+    fn hears_a_twin(&mut self) -> Option<String> {
+        let mut twin = None;
         while let Ok(event) = self.news.try_recv() {
             match event {
                 DaemonEvent::NameChange(change) => {
-                    twin |= matches!(change.rr_type, RRType::A | RRType::AAAA);
+                    if matches!(change.rr_type, RRType::A | RRType::AAAA) {
+                        let name = change.new_name.trim_end_matches('.');
+                        twin = Some(name.to_ascii_lowercase());
+                    }
                 }
                 DaemonEvent::Error(error) => log::debug!(error:%; "multicast DNS"),
                 DaemonEvent::Announce(..)
@@ -307,25 +336,38 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn f16_avahi_that_goes_by_another_name_is_noticed_once() {
-        use std::io::Write;
-        let path = std::env::temp_dir().join(format!("avahi-herald-{}", std::process::id()));
-        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        use crate::panel::avahi::tests::{Avahi, own};
+        let mut avahi = Avahi::new();
         let mut herald = Herald::new(card(&[("_http._tcp", "0.0.0.0:80")]));
-        herald.avahi = path.clone();
+        herald.avahi = avahi.path.clone();
         let mut noticed = Vec::new();
-        let answers = ["192.0.2.7", "192.0.2.7", "127.0.0.1", "192.0.2.7"];
-        for (minute, address) in (0..).zip(answers) {
+        let answers = [
+            ("192.0.2.7", "kitchen-2.local"),
+            ("192.0.2.7", "kitchen-3.local"),
+            ("127.0.0.1", ""),
+            ("192.0.2.7", "evil.example"),
+        ];
+        for (minute, (address, called)) in (0..).zip(answers) {
             let now = Moment::from_millis(60_000 * minute);
             assert_eq!(herald.look(now), None);
-            let (mut avahi, _) = listener.accept().unwrap();
-            avahi.write_all(format!("+ 3 0 kitchen.local {address}\n").as_bytes()).unwrap();
-            let notice = herald.look(now + Duration::from_secs(1));
+            avahi.asked();
+            avahi.says(&format!("+ 3 0 kitchen.local {address}\n"));
+            let mut notice = herald.look(now + Duration::from_secs(1));
+            if own().is_some() && !called.is_empty() {
+                assert_eq!(notice, None, "it is not known yet what this one is called");
+                avahi.asked();
+                avahi.says(&format!("+ 3 0 {called}\n"));
+                notice = herald.look(now + Duration::from_secs(2));
+                let ours = called.starts_with("kitchen").then_some(called);
+                assert_eq!(herald.alias(), ours);
+            }
             if let Some(notice) = notice {
+                let ours = herald.alias().unwrap_or("by its address");
                 assert!(notice.message.contains("is called kitchen.local"), "{notice:?}");
+                assert!(notice.action.contains(ours), "{notice:?}");
                 noticed.push(minute);
             }
         }
-        let _ = std::fs::remove_file(path);
         assert_eq!(noticed, [0, 3]);
     }
 
@@ -378,5 +420,6 @@ mod tests {
             std::thread::park_timeout(Duration::from_millis(50));
             look().is_some()
         }));
+        assert_eq!(herald.alias(), Some("kitchen-2.local"));
     }
 }

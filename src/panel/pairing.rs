@@ -36,6 +36,8 @@ struct Inner {
     set_aside: Option<String>,
     clients: AtomicUsize,
     inspected: AtomicBool,
+    /// The name under which neighbours find this machine, where it is not its own.
+    alias: Mutex<Option<String>>,
     next_client: AtomicU64,
     /// Changes of roles and revocations; live panels are looked at anew.
     changes: AtomicU64,
@@ -96,6 +98,7 @@ impl Trust {
             set_aside,
             clients: AtomicUsize::new(0),
             inspected: AtomicBool::new(false),
+            alias: Mutex::default(),
             next_client: AtomicU64::new(1),
             changes: AtomicU64::new(0),
             panics: AtomicUsize::new(0),
@@ -189,6 +192,11 @@ impl Trust {
         self.0.inspected.load(Ordering::Relaxed)
     }
 
+    /// The name under which neighbours find this machine, where another device has its own.
+    pub fn alias(&self) -> Option<String> {
+        self.0.alias.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Paired clients, live or not.
     pub fn paired(&self) -> usize {
         self.ledger().sessions().len()
@@ -211,6 +219,11 @@ impl Trust {
 
     pub(super) fn count_clients(&self, live: usize) {
         self.0.clients.store(live, Ordering::Relaxed);
+    }
+
+    /// Another device has this machine's name, and neighbours find it under this one; or no more.
+    pub fn go_by(&self, alias: Option<&str>) {
+        *self.0.alias.lock().unwrap_or_else(PoisonError::into_inner) = alias.map(str::to_owned);
     }
 
     pub(super) fn inspect(&self, on: bool) {

@@ -137,6 +137,19 @@ pub fn names(hostname: Option<&str>, added: &[String]) -> Vec<String> {
         .collect()
 }
 
+/// Whether `name` is what a responder makes of `own` where another device has that: the same with a
+/// number behind it, or with the next one.
+pub fn is_counted_up(name: &str, own: &str) -> bool {
+    name != own && stem(name).is_some() && stem(name) == stem(own)
+}
+
+/// A name below `.local` without that and without the number at its end.
+fn stem(name: &str) -> Option<&str> {
+    let first = name.strip_suffix(".local")?;
+    let counted = first.rsplit_once('-').filter(|(_, number)| number.parse::<u32>().is_ok());
+    Some(counted.map_or(first, |(stem, _)| stem))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,6 +230,31 @@ mod tests {
         assert_eq!(names(Some("Kitchen.lan"), &[]), ["kitchen.lan", "kitchen.local"]);
         assert_eq!(names(Some("kitchen.local"), &[])[1], "kitchen.local");
         assert!(names(Some(" "), &[]).is_empty() && names(None, &["a".into()]) == ["a"]);
+    }
+
+    #[test]
+    fn a_name_is_counted_up_and_not_made_up() {
+        for (name, own) in [
+            ("kitchen-2.local", "kitchen.local"),
+            ("kitchen-12.local", "kitchen.local"),
+            ("kitchen-3.local", "kitchen-2.local"),
+            ("living-room-2.local", "living-room.local"),
+        ] {
+            assert!(is_counted_up(name, own), "{name} {own}");
+        }
+        for name in [
+            "kitchen.local",
+            "kitchen-2.example",
+            "kitchen-2",
+            "bath-2.local",
+            "kitchen-x.local",
+            "kitchen-.local",
+            "x.kitchen-2.local",
+            "evil.example",
+            "",
+        ] {
+            assert!(!is_counted_up(name, "kitchen.local"), "{name}");
+        }
     }
 
     #[test]

@@ -245,8 +245,10 @@ pub async fn serve(
             _ = turn.tick(), if visited => hub.turn(),
             _ = sweep.tick() => {
                 hub.sweep();
-                if let Some(notice) = herald.as_mut().and_then(|herald| herald.look(clock())) {
-                    hub.tell(Event::Notice(notice));
+                if let Some(herald) = &mut herald {
+                    let notice = herald.look(clock());
+                    trust.go_by(herald.alias());
+                    notice.into_iter().for_each(|notice| hub.tell(Event::Notice(notice)));
                 }
                 visited = !(hub.is_idle() && tasks.is_empty());
                 if !visited {
@@ -263,7 +265,7 @@ pub async fn serve(
 /// One connection over TLS.
 async fn encrypted(stream: Stream, tls: Tls, guard: Arc<Guard>) {
     let peer = stream.peer.clone();
-    let acceptor = tls.acceptor(peer.local.ip());
+    let acceptor = tls.acceptor(peer.local.ip(), guard.trust.alias());
     match timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => connection(stream, peer, guard).await,
         Ok(Err(error)) => log::trace!(error:%; "TLS failed"),

@@ -120,14 +120,15 @@ impl Tls {
         &self.0.authority.certificate
     }
 
-    /// For a connection that came in on this address of ours. Renews the certificate when it does
-    /// not suit any more; one that cannot be renewed is shown as it is.
-    pub(super) fn acceptor(&self, local: IpAddr) -> TlsAcceptor {
+    /// For a connection that came in on this address of ours, while neighbours know us by `alias` too.
+    /// Renews the certificate when it does not suit any more; one that cannot be renewed is shown as it is.
+    pub(super) fn acceptor(&self, local: IpAddr, alias: Option<String>) -> TlsAcceptor {
         let inner = &self.0;
         let (local, now) = (local.to_canonical(), (inner.wall)());
         let mut shown = inner.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if !shown.leaf.suits(&inner.names, local, now) {
-            match inner.renew(&shown.leaf, local, now) {
+        let names: Vec<_> = inner.names.iter().cloned().chain(alias).collect();
+        if !shown.leaf.suits(&names, local, now) {
+            match inner.renew(&names, &shown.leaf, local, now) {
                 Ok(fresh) => *shown = fresh,
                 Err(error) => log::warn!(error:%; "the certificate cannot be renewed"),
             }
@@ -137,8 +138,14 @@ impl Tls {
 }
 
 impl Inner {
-    fn renew(&self, before: &Leaf, local: IpAddr, now: u64) -> Result<Shown, Error> {
-        let leaf = self.authority.issue(&self.names, Some(before), local, now)?;
+    fn renew(
+        &self,
+        names: &[String],
+        before: &Leaf,
+        local: IpAddr,
+        now: u64,
+    ) -> Result<Shown, Error> {
+        let leaf = self.authority.issue(names, Some(before), local, now)?;
         let config = configure(&leaf).map_err(Error::Certificate)?;
         self.store(&leaf);
         log::info!(address:% = local; "the panel shows a new certificate");
@@ -223,7 +230,7 @@ mod tests {
         let later = open(&dir);
         assert_eq!((later.set_aside(), later.fingerprint()), (None, tls.fingerprint()));
         assert_eq!(later.anchor(), tls.anchor());
-        later.acceptor(HERE);
+        later.acceptor(HERE, None);
         assert_eq!(dir.text(), text, "nothing is written while nothing changes");
         assert!(!format!("{later:?}").contains("PRIVATE"));
         assert_ne!(open(&Dir::new()).fingerprint(), tls.fingerprint());
@@ -241,17 +248,17 @@ mod tests {
             (stored.authority.certificate, stored.leaf.certificate)
         };
         let first = shown();
-        tls.acceptor("192.168.7.7".parse().unwrap());
+        tls.acceptor("192.168.7.7".parse().unwrap(), None);
         let second = shown();
         assert!(second.0 == first.0 && second.1 != first.1);
-        tls.acceptor("::ffff:192.168.7.7".parse().unwrap());
+        tls.acceptor("::ffff:192.168.7.7".parse().unwrap(), None);
         assert_eq!(shown(), second);
         now.fetch_add(380 * 24 * 3600, Ordering::Relaxed);
-        tls.acceptor(HERE);
+        tls.acceptor(HERE, None);
         let third = shown();
         assert!(third.0 == first.0 && third.1 != second.1);
         // The address that is known stays.
-        tls.acceptor("192.168.7.7".parse().unwrap());
+        tls.acceptor("192.168.7.7".parse().unwrap(), None);
         assert_eq!(shown(), third);
     }
 
@@ -280,7 +287,7 @@ mod tests {
     #[test]
     fn without_a_place_to_write_it_works_until_the_restart() {
         let tls = Tls::open(Path::new("/proc/nowhere"), &[], Arc::new(|| 0)).unwrap();
-        tls.acceptor("10.0.0.1".parse().unwrap());
+        tls.acceptor("10.0.0.1".parse().unwrap(), None);
         assert_eq!(tls.fingerprint().groups.len(), 19);
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn run(desk: &Desk, news: Option<News>) -> Outcome {
         }
     };
     let listens = desk.config.panel.listen.or(desk.config.panel.listen_tls);
-    let hosts = listens.map_or_else(Vec::new, |at| lan::hosts(at.ip()));
+    let alias = desk.trust.alias();
+    let hosts = listens.map_or_else(Vec::new, |at| lan::hosts(at.ip(), alias.as_deref()));
     Ok(json!({"step": progress.step, "over": progress.over, "hosts": hosts}))
 }

@@ -77,6 +77,19 @@ async fn the_guard_stands_before_every_transport() {
     assert_eq!(desk.trust.clients(), 0);
 }
 
+/// The name that the network gave this machine, because a twin was first, is one of its own.
+#[tokio::test]
+async fn a_name_that_was_counted_up_is_ours_as_long_as_it_is() {
+    let desk = Desk::start();
+    let host = format!("Host: kitchen-2.local:{}", desk.address.port());
+    let status = async || desk.http("GET /", &[&host], "").await.status;
+    assert_eq!(status().await, 421);
+    desk.trust.go_by(Some("kitchen-2.local"));
+    assert_eq!(status().await, 200);
+    desk.trust.go_by(None);
+    assert_eq!(status().await, 421);
+}
+
 /// A06, A31.
 #[tokio::test]
 async fn spellings_of_the_socket_path_do_not_slip_through() {
