@@ -48,6 +48,7 @@ impl Conversation {
             Input::Fault(fault) => self.fault(now, fault),
             Input::Duplex(duplex) => self.told_duplex(duplex),
             Input::Wall(wall) => self.wall = Some((wall, now)),
+            Input::Place(place) => self.place = place,
             Input::Policy(policy) => self.change(*policy),
             Input::Tick => {}
             Input::Stop => self.stop(now),

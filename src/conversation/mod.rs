@@ -149,6 +149,8 @@ pub enum Input {
     Duplex(Duplex),
     /// What time it is.
     Wall(Wall),
+    /// Where a browser finds the panel, what is best to type first; nothing where it is off.
+    Place(Vec<String>),
     /// Other numbers, from the next quiet moment on. What the sound was opened with (rates,
     /// transport) stays as it was.
     Policy(Box<Policy>),
@@ -305,6 +307,7 @@ pub struct Conversation {
     refused: bool,
     cards_lost: [bool; 2],
     wall: Option<(Wall, Moment)>,
+    place: Vec<String>,
     shown: Option<Scene>,
     published: Option<State>,
     ducked: bool,
@@ -370,6 +373,7 @@ impl Conversation {
             refused: false,
             cards_lost: [false; 2],
             wall: None,
+            place: Vec::new(),
             shown: None,
             published: None,
             ducked: false,

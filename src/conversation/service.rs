@@ -1,6 +1,6 @@
 //! What the service says, as it moves the conversation.
 
-use super::tool::{self, Effect};
+use super::tool::{self, Around, Effect};
 use super::turn::{Fact, Reason, Turn};
 use super::{Conversation, Mode, Output};
 use crate::base::event::Trouble;
@@ -188,7 +188,8 @@ impl Conversation {
     }
 
     fn call(&mut self, now: Moment, call: &Call) {
-        let ran = tool::run(&call.name, &call.arguments, &self.settings, self.wall, now);
+        let around = Around { settings: &self.settings, place: &self.place, wall: self.wall, now };
+        let ran = tool::run(&call.name, &call.arguments, &around);
         let Some((output, effect)) = ran else { return };
         if !self.calls.first(&call.call_id) {
             return;

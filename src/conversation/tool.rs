@@ -1,4 +1,4 @@
-//! What the device can do for the model: volume, being quiet, the time.
+//! What the device can do for the model: volume, being quiet, the time, where its panel is.
 
 use super::{Settings, Wall};
 use crate::base::unit::{Moment, Volume};
@@ -17,6 +17,15 @@ pub(super) enum Effect {
     Volume(Volume),
     /// The reply ends here.
     Quiet,
+}
+
+/// What calls are answered from.
+pub(super) struct Around<'a> {
+    pub(super) settings: &'a Settings,
+    /// Where a browser finds the panel.
+    pub(super) place: &'a [String],
+    pub(super) wall: Option<(Wall, Moment)>,
+    pub(super) now: Moment,
 }
 
 /// The functions as the service wants them declared.
@@ -51,20 +60,21 @@ pub(super) fn declared() -> Value {
             "description": "Tells the local date and time at this speaker.",
             "parameters": none,
         },
+        {
+            "type": "function",
+            "name": "panel_address",
+            "description": "Tells where a browser in the same network finds this speaker's own page.",
+            "parameters": none,
+        },
     ])
 }
 
 /// Runs a call: what to answer and what to do. `None` for a function that was not declared: it is
 /// the service's own (Q8).
-pub(super) fn run(
-    name: &str,
-    arguments: &str,
-    settings: &Settings,
-    wall: Option<(Wall, Moment)>,
-    now: Moment,
-) -> Option<(Value, Effect)> {
-    let known = ["set_volume", "get_volume", "stop_speaking", "current_time"].contains(&name);
-    if !known {
+pub(super) fn run(name: &str, arguments: &str, around: &Around<'_>) -> Option<(Value, Effect)> {
+    const KNOWN: [&str; 5] =
+        ["set_volume", "get_volume", "stop_speaking", "current_time", "panel_address"];
+    if !KNOWN.contains(&name) {
         return None;
     }
     let blank = arguments.trim().is_empty();
@@ -77,7 +87,7 @@ pub(super) fn run(
             ));
         }
     };
-    let percent = settings.volume.percent();
+    let percent = around.settings.volume.percent();
     Some(match name {
         "set_volume" => match volume(arguments.get("percent")) {
             Some(volume) => {
@@ -90,7 +100,8 @@ pub(super) fn run(
         },
         "get_volume" => (json!({"percent": percent}), Effect::Nothing),
         "stop_speaking" => (json!({"ok": true}), Effect::Quiet),
-        _ => (time(wall, now), Effect::Nothing),
+        "panel_address" => (address(around.place), Effect::Nothing),
+        _ => (time(around.wall, around.now), Effect::Nothing),
     })
 }
 
@@ -105,6 +116,14 @@ fn volume(value: Option<&Value>) -> Option<Volume> {
         reason = "checked to be within 0..=100 before"
     )]
     Volume::new(number.round() as u8)
+}
+
+fn address(place: &[String]) -> Value {
+    match place.split_first() {
+        Some((first, [])) => json!({"address": first}),
+        Some((first, others)) => json!({"address": first, "others": others}),
+        None => json!({"error": "this speaker has no page: panel.listen is off"}),
+    }
 }
 
 fn time(wall: Option<(Wall, Moment)>, now: Moment) -> Value {
@@ -148,12 +167,19 @@ mod tests {
     use super::*;
 
     const SETTINGS: Settings = Settings { volume: Volume::new(60).unwrap(), muted: false };
+    const NOTHING: Around<'_> =
+        Around { settings: &SETTINGS, place: &[], wall: None, now: Moment::ZERO };
 
     fn ran(name: &str, arguments: &str) -> (String, Effect) {
         let wall = Wall { unix: 1_795_550_400, offset: 3600 };
-        let now = Moment::from_millis(61_000);
-        let (output, effect) =
-            run(name, arguments, &SETTINGS, Some((wall, Moment::ZERO)), now).unwrap();
+        let place = ["http://kitchen.local/", "http://192.168.1.7/"].map(str::to_owned);
+        let around = Around {
+            settings: &SETTINGS,
+            place: &place,
+            wall: Some((wall, Moment::ZERO)),
+            now: Moment::from_millis(61_000),
+        };
+        let (output, effect) = run(name, arguments, &around).unwrap();
         (output.to_string(), effect)
     }
 
@@ -173,6 +199,10 @@ mod tests {
             ran("current_time", "{}").0,
             r#"{"date":"Tuesday, 24 November 2026","time":"21:01"}"#
         );
+        assert_eq!(
+            ran("panel_address", "").0,
+            r#"{"address":"http://kitchen.local/","others":["http://192.168.1.7/"]}"#
+        );
     }
 
     #[test]
@@ -181,9 +211,11 @@ mod tests {
             let (output, effect) = ran("set_volume", bad);
             assert!(output.contains("error") && effect == Effect::Nothing, "{bad}");
         }
-        let (output, _) = run("current_time", "{}", &SETTINGS, None, Moment::ZERO).unwrap();
-        assert!(output.to_string().contains("not set"));
-        assert!(run("x_keyword_search", "{}", &SETTINGS, None, Moment::ZERO).is_none());
+        for (name, words) in [("current_time", "not set"), ("panel_address", "off")] {
+            let (output, _) = run(name, "{}", &NOTHING).unwrap();
+            assert!(output.to_string().contains(words));
+        }
+        assert!(run("x_keyword_search", "{}", &NOTHING).is_none());
     }
 
     #[test]
@@ -201,7 +233,7 @@ mod tests {
         let wanted = [name::SETTINGS, name::LISTEN, name::INSPECT, name::MUTE, name::TEXT];
         let plain = wanted.map(|name| name.trim_start_matches("grok-voice:"));
         for name in wanted.into_iter().chain(plain).chain(["pair", "set_role", "set_key"]) {
-            assert!(run(name, "{}", &SETTINGS, None, Moment::ZERO).is_none(), "{name}");
+            assert!(run(name, "{}", &NOTHING).is_none(), "{name}");
         }
     }
 }

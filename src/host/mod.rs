@@ -295,6 +295,7 @@ impl Host {
             onlooker: None,
             notice: prompt::Speech::default(),
             lost: 0,
+            place: (Vec::new(), None),
             last_near: clock(),
             ended: None,
             config,

@@ -103,6 +103,8 @@ pub struct Pump {
     pub(super) notice: prompt::Speech,
     /// Pairing windows lost to wrong codes that were spoken of.
     pub(super) lost: usize,
+    /// Where the panel was when it was last looked at, and when.
+    pub(super) place: (Vec<String>, Option<Moment>),
     pub(super) last_near: Moment,
     pub(super) ended: Option<anyhow::Result<()>>,
 }
@@ -376,6 +378,7 @@ impl Pump {
             panel.tell(Event::State(state));
         }
         self.tally.second(&self.xruns, &self.trust);
+        self.tell_place(now);
         if let Some(stamp) = self.vitals.ping(now) {
             self.socket.ping(stamp);
         }

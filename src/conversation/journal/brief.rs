@@ -53,6 +53,7 @@ impl Brief {
             | Input::Fault(_)
             | Input::Duplex(_)
             | Input::Wall(_)
+            | Input::Place(_)
             | Input::Policy(_)
             | Input::Stop => json(now, input)?,
         }))

@@ -72,7 +72,7 @@ impl Scribe {
             },
             Input::Policy(_) => "settings".to_owned(),
             Input::Duplex(duplex) => format!("measured {duplex:?}"),
-            Input::Wall(_) | Input::Tick => return Vec::new(),
+            Input::Wall(_) | Input::Place(_) | Input::Tick => return Vec::new(),
             Input::Stop => "stop".to_owned(),
         };
         self.line(at, &format!("> {words}"))

@@ -18,6 +18,9 @@ use crate::panel::event::Refusal;
 use crate::panel::trust::Role;
 use std::time::Duration;
 
+/// How often is looked where the panel is: an address that the network gives anew is known so soon.
+const LOOK: Duration = Duration::from_secs(60);
+
 impl Pump {
     /// Answers a question of `status` or `pair`.
     pub(super) async fn answer(&mut self, question: Question, reply: Reply) {
@@ -105,6 +108,20 @@ impl Pump {
         self.handle(Input::Duplex(duplex.unwrap_or(Duplex::Full)));
         for fault in faults {
             self.handle(Input::Fault(fault));
+        }
+    }
+
+    /// Tells the conversation where the panel is, when that has changed.
+    pub(super) fn tell_place(&mut self, now: Moment) {
+        let (known, looked) = &mut self.place;
+        if looked.is_some_and(|at| now.since(at) < LOOK) {
+            return;
+        }
+        *looked = Some(now);
+        let place = self.panel.as_ref().map_or_else(Vec::new, PanelLine::urls);
+        if *known != place {
+            known.clone_from(&place);
+            self.handle(Input::Place(place));
         }
     }
 

@@ -98,6 +98,7 @@ impl Checks {
             | Input::Message(_)
             | Input::Duplex(_)
             | Input::Wall(_)
+            | Input::Place(_)
             | Input::Policy(_)
             | Input::Tick
             | Input::Stop => {}
