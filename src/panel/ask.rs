@@ -68,6 +68,8 @@ pub enum Ask {
     Inspect {
         /// On or off.
         on: bool,
+        /// Number of the last one it saw.
+        after: Option<u64>,
     },
     /// For the device.
     Errand(Errand),
@@ -97,7 +99,9 @@ pub fn parse(event: &str, role: Role, payload: &Value) -> Result<Ask, Refusal> {
         name::MUTE => Ok(Ask::Command(Command::Mute { on: on()? })),
         name::VOLUME => percent(payload).map(|percent| Ask::Command(Command::Volume { percent })),
         name::LISTEN => Ok(Ask::Listen { on: on()? }),
-        name::INSPECT => Ok(Ask::Inspect { on: on()? }),
+        name::INSPECT => {
+            Ok(Ask::Inspect { on: on()?, after: payload.get("after").and_then(Value::as_u64) })
+        }
         _ => errand::parse(event, payload).map_or_else(
             || Err(refusal("unsupported", format!("{event} is not available on this speaker yet"))),
             |errand| errand.map(Ask::Errand),

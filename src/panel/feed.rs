@@ -5,15 +5,13 @@ use super::ask::{self, TELLS};
 use super::event::{Notice, State, Transcript, Turn, name};
 use super::trust::Role;
 use serde::Serialize;
-use serde_json::Value;
 use std::collections::VecDeque;
 
-/// Deltas kept for replay: a quarter of a minute of lively talk, for a page that lost its
-/// connection. One that was away for longer gets a snapshot. Each takes about a kilobyte beside
-/// its text.
-pub const RING: usize = 128;
+/// Deltas kept for replay: minutes of lively talk, for a page that lost its connection. One that was
+/// away for longer gets a snapshot.
+pub const RING: usize = 1000;
 /// Text kept in the ring in bytes, because a line comes whole with each of its deltas.
-pub const RING_BYTES: usize = 32 << 10;
+pub const RING_BYTES: usize = 128 << 10;
 /// Lines in a snapshot: what a page shows at once.
 pub const LINES: usize = 50;
 /// Turns in a snapshot.
@@ -30,9 +28,27 @@ pub struct Delta {
     /// Socket.IO event.
     pub event: &'static str,
     /// Its object, with `seq` inside.
-    pub body: Value,
+    pub body: Body,
     /// Bytes it counts as.
     size: usize,
+}
+
+/// What changed, with its number.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Body {
+    #[serde(flatten)]
+    news: News,
+    seq: u64,
+}
+
+/// As it was told: a third of what a tree of it would take.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+enum News {
+    State(State),
+    Transcript(Transcript),
+    Turn(Turn),
+    Notice(Notice),
 }
 
 /// Where a reader of the ring stands.
@@ -76,7 +92,7 @@ impl Feed {
     pub fn new(seq: u64) -> Self {
         Self {
             seq,
-            ring: VecDeque::with_capacity(RING),
+            ring: VecDeque::new(),
             bytes: 0,
             state: None,
             transcript: VecDeque::with_capacity(LINES),
@@ -92,13 +108,13 @@ impl Feed {
 
     /// The state changed.
     pub fn state(&mut self, state: State) {
-        self.push(name::STATE, state.trouble.len(), &state);
+        self.push(name::STATE, state.trouble.len(), News::State(state.clone()));
         self.state = Some(state);
     }
 
     /// A line came or changed.
     pub fn transcript(&mut self, line: Transcript) {
-        self.push(name::TRANSCRIPT, line.text.len(), &line);
+        self.push(name::TRANSCRIPT, line.text.len(), News::Transcript(line.clone()));
         if let Some(known) = self.transcript.iter_mut().find(|known| known.item == line.item) {
             *known = line;
             return;
@@ -111,7 +127,7 @@ impl Feed {
 
     /// A turn ended.
     pub fn turn(&mut self, turn: Turn) {
-        self.push(name::TURN, 0, &turn);
+        self.push(name::TURN, 0, News::Turn(turn.clone()));
         if self.turns.len() == TURNS {
             self.turns.pop_front();
         }
@@ -120,19 +136,17 @@ impl Feed {
 
     /// Somebody should know.
     pub fn notice(&mut self, notice: Notice) {
-        self.push(name::NOTICE, notice.message.len() + notice.action.len(), &notice);
+        let text = notice.message.len() + notice.action.len();
+        self.push(name::NOTICE, text, News::Notice(notice.clone()));
         if self.notices.len() == NOTICES {
             self.notices.pop_front();
         }
         self.notices.push_back(notice);
     }
 
-    fn push(&mut self, event: &'static str, text: usize, body: &impl Serialize) {
+    fn push(&mut self, event: &'static str, text: usize, news: News) {
         self.seq += 1;
-        let mut body = serde_json::to_value(body).unwrap_or_default();
-        if let Value::Object(fields) = &mut body {
-            fields.insert("seq".into(), self.seq.into());
-        }
+        let body = Body { news, seq: self.seq };
         let delta = Delta { seq: self.seq, event, body, size: text };
         self.bytes += delta.size;
         self.ring.push_back(delta);
@@ -202,8 +216,11 @@ mod tests {
         assert_eq!(replay(&feed, 7002), Some(vec![7003, 7004, 7005]));
         assert_eq!(replay(&feed, 7005), Some(vec![]));
         let Next::Delta(delta) = feed.after(7004) else { panic!("lost") };
-        assert_eq!((delta.event, &delta.body["seq"]), (name::TRANSCRIPT, &7005.into()));
-        assert_eq!((&delta.body["item"], &delta.body["final"]), (&"a".into(), &false.into()));
+        let line = serde_json::json!({
+            "seq": 7005, "item": "a", "role": "user", "text": "4", "final": false, "interrupted": false
+        });
+        let body = serde_json::to_value(&delta.body).unwrap();
+        assert_eq!((delta.event, body), (name::TRANSCRIPT, line));
     }
 
     #[test]

@@ -5,9 +5,10 @@ mod errands;
 mod links;
 mod often;
 mod payload;
+mod wire;
 
 use super::ask::{self, Ask, Verdict};
-use super::client::{Client, Gone, Seen, reply};
+use super::client::{Client, Gone, reply};
 use super::engine::{self, Limits};
 use super::errand::{Asker, Desk};
 use super::event::{Answer, ClientId, Command, Event, Request, Tick};
@@ -31,6 +32,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
+use wire::Wire;
 
 /// Largest message in bytes, both transports.
 pub(super) const MESSAGE_MAX: usize = 64 * 1024;
@@ -70,7 +72,7 @@ struct State {
     links: BTreeMap<String, Link>,
     next_request: u64,
     next_slice: u64,
-    next_traffic: u64,
+    wire: Wire,
     /// When a slice was last sent to anybody.
     sounded: Option<Moment>,
     /// Meters that wait for the next slice.
@@ -79,6 +81,11 @@ struct State {
     errands: Errands,
     /// Of the paired clients, as last looked at.
     changes: u64,
+}
+
+/// Far from the numbers of any earlier run, and exact in a page's 53-bit integers.
+fn anywhere() -> u64 {
+    u64::from(token::any_u32()) << 16
 }
 
 /// The panels and what they are told.
@@ -112,13 +119,12 @@ impl Hub {
         max_per_session: usize,
     ) -> Arc<Self> {
         let state = Mutex::new(State {
-            // Far from the numbers of any earlier run, and exact in a page's 53-bit integers.
-            feed: Feed::new(u64::from(token::any_u32()) << 16),
+            feed: Feed::new(anywhere()),
             clients: BTreeMap::new(),
             links: BTreeMap::new(),
             next_request: 1,
             next_slice: 1,
-            next_traffic: 1,
+            wire: Wire::new(anywhere()),
             sounded: None,
             tick: None,
             owed: Vec::new(),
@@ -187,7 +193,7 @@ impl Hub {
                 }
             }
         }
-        self.count(&state);
+        self.count(&mut state);
     }
 
     /// Registers what a socket may say.
@@ -248,10 +254,10 @@ impl Hub {
                 client.listening = on;
                 reply(ack, seq, Ok(Value::Null));
             }
-            Ok(Ask::Inspect { on }) => {
-                client.inspect(on);
+            Ok(Ask::Inspect { on, after }) => {
+                state.look(id, on.then_some(after));
                 reply(ack, seq, Ok(Value::Null));
-                self.count(&state);
+                self.count(&mut state);
             }
             Ok(Ask::Errand(_)) if !client.sends() => {
                 reply(ack, seq, Err(ask::refusal("busy", "earlier errands are still under way")));
@@ -285,9 +291,14 @@ impl Hub {
     }
 
     /// Tells the host for whom it works.
-    fn count(&self, state: &State) {
+    fn count(&self, state: &mut State) {
         self.trust.count_clients(state.clients.len());
-        self.trust.inspect(state.clients.values().any(|client| client.inspecting));
+        let inspected = state.clients.values().any(|client| client.inspecting)
+            || state.wire.is_awaited((self.clock)());
+        if !inspected {
+            state.wire.forget();
+        }
+        self.trust.inspect(inspected);
     }
 
     fn unknown(&self, id: ClientId, event: &str, ack: AckSender) {
@@ -324,6 +335,9 @@ impl Hub {
         if let Some(link) = state.links.get_mut(&client.sid) {
             link.end = Some((self.clock)() + GRACE);
         }
+        if client.inspecting {
+            state.wire.leave((self.clock)());
+        }
         client.leave();
         self.count(state);
     }
@@ -358,9 +372,10 @@ impl Hub {
             Event::Turn(turn) => state.feed.turn(turn),
             Event::Notice(notice) => state.feed.notice(notice),
             Event::Audio(audio) => state.sound(&audio, (self.clock)()),
+            // One that was still under way when the last one looked is of no use.
+            Event::Traffic(_) if !self.trust.is_inspected() => return,
             Event::Traffic(traffic) => {
-                let seen = Arc::new(Seen::new(state.next_traffic, traffic));
-                state.next_traffic += 1;
+                let seen = state.wire.see(traffic);
                 let inspecting = state.clients.values_mut().filter(|c| c.inspecting);
                 inspecting.for_each(|client| client.see(&seen));
             }
@@ -439,6 +454,7 @@ impl Hub {
     pub(super) fn sweep(&self) {
         let now = (self.clock)();
         let mut state = self.lock();
+        self.count(&mut state);
         let heard = |client: &Client| {
             let link = state.links.get(&client.sid)?;
             let peer = link.peer.as_ref().filter(|_| !client.is_polling());

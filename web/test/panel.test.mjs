@@ -275,6 +275,27 @@ test('reload, a daemon that starts anew, no network: it says so and comes back',
   await clean({ away: true });
 });
 
+test('a page that is never closed is given its cookie anew, and is back at once', LIMIT, async () => {
+  const { context, open, clean } = await visitor(browser, speaker);
+  // Its clock can be put ahead, and what it does every minute it does at once.
+  await context.addInitScript(() => {
+    const [repeat, now] = [window.setInterval, Date.now];
+    window.setInterval = (what, ms) => repeat(what, ms === 60_000 ? 50 : ms);
+    Date.now = () => now() + (window.ahead ?? 0);
+  });
+  const page = await open();
+  await pair(page, speaker);
+  const ends = async () => (await context.cookies(speaker.url)).find(({ name }) => name.startsWith('spk_')).expires;
+  const before = await ends();
+  await page.evaluate(() => (window.ahead = 11 * 3600_000));
+  await sleep(500);
+  assert.equal(await ends(), before);
+  await page.evaluate(() => (window.ahead = 12 * 3600_000));
+  await until(async () => (await ends()) > before, 'the cookie ends as before');
+  await page.locator('.badge.live').waitFor();
+  await clean();
+});
+
 test('a frozen tab is let go within 20 s and comes back by itself', LIMIT, async (t) => {
   const own = await Speaker.start();
   t.after(() => own.end());
@@ -343,6 +364,10 @@ test('the inspector: both ways, without sound or key; filter, search, pause, dow
   ]);
   const rows = readFileSync(await file.path(), 'utf8').trim().split('\n').map((row) => JSON.parse(row));
   assert.ok(rows.length >= before && rows.every((row) => row.dir && row.type && row.event));
+
+  // What was said stays for a page that is loaded anew.
+  await page.reload();
+  await until(async () => (await types()).length >= before, 'it begins with nothing');
 
   // Nobody looks, nothing is sent.
   await page.getByRole('link', { name: 'Talk' }).click();

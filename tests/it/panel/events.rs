@@ -11,9 +11,10 @@ use grok_speaker::panel::event::{
 };
 use grok_speaker::panel::trust::Role;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 pub(super) fn state(percent: u8) -> Event {
     Event::State(State {
@@ -111,8 +112,10 @@ async fn hello_comes_first_with_what_the_role_may_see() {
     assert_eq!(seq(&admin.heard().await.unwrap()), seq(&next));
 }
 
+/// F01.
 #[tokio::test]
 async fn what_was_missed_is_replayed_once_and_in_order() {
+    const MISSED: u64 = 990;
     let desk = Desk::start();
     desk.tell(state(1)).await;
     let session = desk.pair(Role::Admin).await;
@@ -120,27 +123,27 @@ async fn what_was_missed_is_replayed_once_and_in_order() {
     let start = seq(&panel.heard().await.unwrap());
     drop(panel);
     desk.live(0, SOON).await;
-    for n in 0..100 {
-        desk.tell(line("a", &format!("{n} {}", "x".repeat(200)), false)).await;
+    for n in 0..MISSED {
+        desk.tell(line("a", &format!("{n} {}", "x".repeat(100)), false)).await;
     }
     let mut panel = desk.connect(&session, json!(start)).await;
     let hello = panel.heard().await.unwrap();
     desk.tell(state(2)).await;
     let mut poll = Poll::connect(&desk, &session, json!(start)).await;
     assert_eq!(poll.heard().await.event, "grok-voice:hello");
-    for n in 0..100u64 {
+    for n in 0..MISSED {
         let (one, two) = (panel.heard().await.unwrap(), poll.heard().await);
         assert_eq!((seq(&one), seq(&two)), (start + 1 + n, start + 1 + n));
         assert!(two.body["text"].as_str().unwrap().starts_with(&format!("{n} ")));
         assert_eq!(one.body, two.body);
     }
     assert!(seq(&hello) >= start);
-    assert_eq!(seq(&panel.heard().await.unwrap()), start + 101);
-    assert_eq!(seq(&poll.heard().await), start + 101);
+    assert_eq!(seq(&panel.heard().await.unwrap()), start + MISSED + 1);
+    assert_eq!(seq(&poll.heard().await), start + MISSED + 1);
     // Numbers that were never given, or are too old: the snapshot is all.
     for odd in [json!(0), json!(start + 5000), json!(-1), json!("x"), json!(null)] {
         let mut panel = desk.connect(&session, odd).await;
-        assert_eq!(seq(&panel.heard().await.unwrap()), start + 101);
+        assert_eq!(seq(&panel.heard().await.unwrap()), start + MISSED + 1);
         desk.tell(Event::Tick(tick(0.0))).await;
         assert_eq!(panel.heard().await.unwrap().event, "grok-voice:tick");
     }
@@ -291,7 +294,7 @@ async fn meters_arrive_whole_between_other_events() {
             desk.tell(line("a", "x", false)).await;
             desk.tell(audio("a", None, vec![0; 480])).await;
             desk.tell(Event::Tick(tick(f64::from(n)))).await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            sleep(Duration::from_millis(50)).await;
         }
         desk.tell(state(99)).await;
     };
@@ -423,9 +426,56 @@ async fn messages_of_the_wire_reach_only_those_who_inspect() {
     desk.tell(traffic(3)).await;
     desk.tell(state(3)).await;
     assert_eq!(inspector.heard().await.unwrap().event, "grok-voice:state");
-    // Whoever leaves does not inspect any more.
+    // Whoever goes without a word may come back, within a minute, and misses nothing.
     inspector.ask("grok-voice:inspect", json!({"on": true})).await;
+    desk.tell(traffic(4)).await;
+    let last = inspector.wait("grok-voice:event").await.body["seq"].clone();
     drop(inspector);
     desk.live(2, SOON).await;
-    assert!(!desk.trust.is_inspected());
+    desk.tell(traffic(5)).await;
+    let mut again = desk.panel(Role::Controller).await;
+    again.ask("grok-voice:inspect", json!({"on": true, "after": last})).await;
+    assert_eq!(again.wait("grok-voice:event").await.body["event"]["n"], 5);
+    let mut second = desk.panel(Role::Controller).await;
+    second.ask("grok-voice:inspect", json!({"on": true})).await;
+    assert_eq!(second.wait("grok-voice:event").await.body["event"]["n"], 4);
+    drop((again, second));
+    desk.live(2, SOON).await;
+    assert!(desk.trust.is_inspected());
+    desk.skip(Duration::from_secs(61));
+    let ended = async {
+        while desk.trust.is_inspected() {
+            sleep(Duration::from_millis(20)).await
+        }
+    };
+    timeout(SOON, ended).await.unwrap();
+}
+
+/// Names in the calls of `ask('name'` and `errand<Shape>('name'`.
+fn asked(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("('").filter_map(|(at, mark)| {
+        let before = text[..at].rsplit_once('<').filter(|_| text[..at].ends_with('>'));
+        let call = before.map_or(&text[..at], |(call, _)| call);
+        let name = text[at + mark.len()..].split('\'').next();
+        name.filter(|_| call.ends_with("ask") || call.ends_with("errand"))
+    })
+}
+
+/// Read off the page's sources: what is not in the table is refused, and twenty of it close the socket.
+#[test]
+fn the_page_asks_for_what_is_in_the_table() {
+    let mut folders: Vec<PathBuf> = vec![concat!(env!("CARGO_MANIFEST_DIR"), "/web/src").into()];
+    let mut names = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = std::fs::read_to_string(path).unwrap();
+                names.extend(asked(&text).map(|name| format!("grok-voice:{name}")));
+            }
+        }
+    }
+    assert_eq!(names, ASKS.iter().map(|(name, _)| (*name).to_owned()).collect());
 }

@@ -12,6 +12,10 @@ import { Sound } from './sound';
 const PAUSES_MS = [500, 1000, 2000, 4000];
 /** Sent away by the speaker: others need the place more than a page nobody looks at. */
 const SENT_AWAY_MS = 4000;
+/** A page that is never closed comes anew as often, or its cookie would end after a month: at a quiet
+    moment, which is looked for as often. */
+const ANEW_MS = 12 * 3600_000;
+const LOOK_MS = 60_000;
 /** Notices remembered, as many as a snapshot has. */
 const KNOWN = 10;
 
@@ -20,6 +24,8 @@ export const sound = new Sound();
 let failures = 0;
 let timer = 0;
 let attempting = false;
+/** When the speaker was last asked who we are. */
+let asked = 0;
 /** Last number seen, for the replay; null before the first hello. */
 let seq: number | null = null;
 /** What a snapshot has already told. */
@@ -38,6 +44,7 @@ export async function connect(): Promise<void> {
   window.clearTimeout(timer);
   if (attempting || socket.connected) return;
   attempting = true;
+  asked = Date.now();
   store.link.value = 'connecting';
   try {
     const found = await whoAmI();
@@ -78,6 +85,12 @@ function comeBack(): void {
   const away = store.session.value !== null && store.link.value !== 'live';
   if (!document.hidden && away) void connect();
 }
+window.setInterval(() => {
+  const busy = store.talking.value || ['thinking', 'speaking'].includes(store.state.value?.state ?? '');
+  if (!socket.connected || busy || Date.now() - asked < ANEW_MS) return;
+  socket.disconnect();
+  void connect();
+}, LOOK_MS);
 document.addEventListener('visibilitychange', comeBack);
 window.addEventListener('online', comeBack);
 

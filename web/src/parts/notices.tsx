@@ -11,7 +11,7 @@ import { Cross, Info, Warning } from './icons';
 /** Good news goes by itself; trouble stays until somebody has seen it. */
 const INFO_MS = 8000;
 
-/** Where it is put right, by code. */
+/** Where it is put right, or where more is said, by code. */
 const PLACES: Record<string, Place> = {
   no_key: 'settings/key',
   refused: 'settings/key',
@@ -19,8 +19,18 @@ const PLACES: Record<string, Place> = {
   wrong_clock: 'health',
   no_name: 'health',
   no_network: 'health',
+  busy: 'health',
+  dropped: 'health',
+  slow_reply: 'health',
+  no_reply: 'health',
+  unanswered: 'health',
+  speech_dropped: 'health',
+  name_taken: 'about',
+  not_trusted: 'logs',
+  protocol: 'logs',
+  state_set_aside: 'logs',
 };
-const OPEN_TO_ALL: Place[] = ['health'];
+const OPEN_TO_ALL: Place[] = ['health', 'about'];
 
 function Way(props: { code: string }) {
   const place = PLACES[props.code];

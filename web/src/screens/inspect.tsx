@@ -7,7 +7,7 @@ import type { Traffic } from '../link/events';
 import { Arrow, Down, Swap } from '../parts/icons';
 import { save } from '../parts/save';
 import { link } from '../store';
-import { asText, clear, pause, paused, search, shown, traffic, way, type Way } from '../store/traffic';
+import { asText, clear, last, pause, paused, search, shown, traffic, way, type Way } from '../store/traffic';
 import { digits, t } from '../words';
 
 /** Rows on the page; a longer list is searched, not scrolled. */
@@ -96,7 +96,7 @@ export function Inspect() {
   const live = link.value === 'live';
   useEffect(() => {
     if (!live) return;
-    void ask('inspect', { on: true });
+    void ask('inspect', { on: true, after: last });
     return () => {
       if (link.value === 'live') void ask('inspect', { on: false });
     };

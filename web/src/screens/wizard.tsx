@@ -69,12 +69,12 @@ function Speaker() {
         <button
           type="button"
           class="small"
-          disabled={isBusy('chime') || link.value !== 'live'}
-          onClick={() => void touch('chime', () => errand('chime'))}
+          disabled={isBusy('tone') || link.value !== 'live'}
+          onClick={() => void touch('tone', () => errand('tone'))}
         >
           {words.chime}
         </button>
-        <Mark name="chime" />
+        {fates.value.tone?.state === 'error' && <Mark name="tone" />}
       </div>
     </>
   );

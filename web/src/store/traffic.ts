@@ -16,9 +16,12 @@ export const way = signal<Way>('all');
 export const search = signal('');
 
 let fresh: Traffic[] = [];
+/** Number of the newest one that came: after a lost connection those behind it are asked for. */
+export let last: number | undefined;
 let timer = 0;
 
 export function putTraffic(message: Traffic): void {
+  last = message.seq;
   fresh.push(message);
   if (fresh.length > KEPT) fresh.shift();
   timer ||= window.setTimeout(show, SHOW_MS);
