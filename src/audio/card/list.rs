@@ -6,13 +6,36 @@ use crate::audio::{Card, CardError, Device, Facts};
 use crate::base::event::Side;
 use alsa::pcm::{HwParams, PCM};
 
-/// Index, id and names of a card, for finding it by what stays the same.
+/// A card that is there.
 struct Named {
+    card: Labels,
+    ctl: alsa::Ctl,
+}
+
+/// Index, id and names of a card, for finding it by what stays the same.
+struct Labels {
     index: i32,
     id: String,
     name: String,
     long: String,
-    ctl: alsa::Ctl,
+}
+
+impl Labels {
+    /// Whether the owner means this card. A name with a colon is one of the configuration.
+    fn is_called(&self, name: &str) -> bool {
+        !name.contains(':') && [&self.id, &self.name, &self.long].iter().any(|own| *own == name)
+    }
+
+    /// Of a device of it: its own hardware with its native channels, then with conversion. By the id, because
+    /// the index is another one when it is plugged in anew.
+    fn pcms(&self, device: i32) -> Vec<String> {
+        ["hw", "plughw"].map(|kind| format!("{kind}:CARD={},DEV={device}", self.id)).to_vec()
+    }
+
+    /// Whether a PCM of [`Labels::pcms`] is one of this card.
+    fn has(&self, pcm: &str) -> bool {
+        pcm.split_once("CARD=").and_then(|(_, rest)| rest.split(',').next()) == Some(&*self.id)
+    }
 }
 
 fn named_cards() -> Vec<Named> {
@@ -23,7 +46,8 @@ fn named_cards() -> Vec<Named> {
             let info = ctl.card_info().ok()?;
             let (id, name) = (info.get_id().ok()?.to_owned(), info.get_name().ok()?.to_owned());
             let long = info.get_longname().unwrap_or_default().to_owned();
-            Some(Named { index: card.get_index(), id, name, long, ctl })
+            let card = Labels { index: card.get_index(), id, name, long };
+            Some(Named { card, ctl })
         })
         .collect()
 }
@@ -42,23 +66,18 @@ impl Named {
 
 /// The index behind `hw:CARD=Name,..`, for looking up its holder.
 pub(super) fn card_index(pcm: &str) -> Option<i32> {
-    let id = pcm.split_once("CARD=")?.1.split(',').next()?;
-    named_cards().into_iter().find(|c| c.id == id).map(|c| c.index)
+    named_cards().iter().find(|known| known.card.has(pcm)).map(|known| known.card.index)
 }
 
-/// The PCM names to try for what the owner wrote, best first: a card's own hardware with its native
-/// channels, then with conversion.
+/// The PCM names to try for what the owner wrote, best first. Looked up anew with each attempt.
 pub(super) fn candidates(device: &Device, side: Side) -> Vec<String> {
     let name = match device {
         Device::Named(name) => name.as_str(),
         Device::Default | Device::File(_) | Device::Null => "default",
     };
-    let card = named_cards()
-        .into_iter()
-        .find(|c| !name.contains(':') && [&c.id, &c.name, &c.long].iter().any(|n| *n == name));
-    let Some(card) = card else { return vec![name.to_owned()] };
-    let number = card.devices(side).first().copied().unwrap_or(0);
-    ["hw", "plughw"].map(|kind| format!("{kind}:CARD={},DEV={number}", card.id)).to_vec()
+    let known = named_cards().into_iter().find(|known| known.card.is_called(name));
+    let Some(known) = known else { return vec![name.to_owned()] };
+    known.card.pcms(known.devices(side).first().copied().unwrap_or(0))
 }
 
 /// What stays the same about a device. A PCM of the configuration, `default` too, may lead to another
@@ -68,11 +87,10 @@ pub(in crate::audio) fn stable_name(device: &Device, side: Side) -> String {
     let cards = named_cards();
     let names = candidates(device, side);
     let name = names.first().map_or("default", String::as_str);
-    let own = name.split_once("CARD=").and_then(|(_, rest)| rest.split(',').next());
-    if let Some(card) = own.and_then(|id| cards.iter().find(|card| card.id == id)) {
-        return format!("{name} ({})", card.name);
+    if let Some(known) = cards.iter().find(|known| known.card.has(name)) {
+        return format!("{name} ({})", known.card.name);
     }
-    let mut others: Vec<&str> = cards.iter().map(|card| card.id.as_str()).collect();
+    let mut others: Vec<&str> = cards.iter().map(|known| known.card.id.as_str()).collect();
     if others.is_empty() {
         return name.to_owned();
     }
@@ -101,10 +119,11 @@ pub(in crate::audio) fn cards() -> Vec<Card> {
     let both = [Side::Capture, Side::Playout];
     let mut cards: Vec<Card> = named_cards()
         .into_iter()
-        .map(|card| {
+        .map(|known| {
+            let card = &known.card;
             let sides = both.iter().filter_map(|side| {
-                let device = card.devices(*side).first().copied()?;
-                facts(&format!("hw:CARD={},DEV={device}", card.id), *side, Some(card.index), &quiet)
+                let device = known.devices(*side).first().copied()?;
+                facts(card.pcms(device).first()?, *side, Some(card.index), &quiet)
             });
             Card { sides: sides.collect(), name: card.id.clone(), description: card.name.clone() }
         })
@@ -155,4 +174,34 @@ fn facts(pcm: &str, side: Side, card: Option<i32>, quiet: &Quiet) -> Option<Fact
     let formats = LAYOUTS.iter().filter(|l| h.test_format(format(**l)).is_ok());
     facts.formats = formats.map(|l| l.name().to_owned()).collect();
     Some(facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(index: i32) -> Labels {
+        let long = "Jabra SPEAK 510 USB at usb-0000:01:00.0-1.2, full speed".to_owned();
+        Labels { index, id: "USB".into(), name: "Jabra SPEAK 510 USB".into(), long }
+    }
+
+    /// F09.
+    #[test]
+    fn f09_a_card_under_another_number_is_the_same_card() {
+        let (before, after) = (at(1), at(3));
+        for name in ["USB", "Jabra SPEAK 510 USB"] {
+            assert!(before.is_called(name) && after.is_called(name), "{name}");
+        }
+        assert_eq!(before.pcms(0), ["hw:CARD=USB,DEV=0", "plughw:CARD=USB,DEV=0"]);
+        assert_eq!(after.pcms(0), before.pcms(0));
+        // What was opened before is looked for under its present number.
+        let other = Labels { id: "vc4hdmi".into(), ..at(1) };
+        let cards = [other, after];
+        let found = |pcm: &str| cards.iter().find(|card| card.has(pcm)).map(|card| card.index);
+        assert_eq!(before.pcms(0).iter().map(|pcm| found(pcm)).collect::<Vec<_>>(), [Some(3); 2]);
+        assert_eq!((found("default"), found("hw:CARD=US,DEV=0")), (None, None));
+        for name in ["default", "hw:CARD=USB,DEV=0", "1", ""] {
+            assert!(!cards[1].is_called(name), "{name}");
+        }
+    }
 }
