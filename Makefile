@@ -2,7 +2,7 @@
 CARGO := .ci/cargo
 TARGET ?= aarch64-unknown-linux-gnu
 
-.PHONY: help demo test check deny golden bench bench-panel acoustic prompts speech web licences web-test clients conformance cross cross-container deb device-test ci
+.PHONY: help demo test check deny golden bench bench-panel acoustic siege prompts speech web licences web-test clients conformance cross cross-container deb device-test ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ $(BRIDGE)/node_modules: $(BRIDGE)/package-lock.json
 acoustic: ## the front end in simulated rooms: every scene, told the delay and not
 	.ci/setup build
 	$(CARGO) bench --locked --bench acoustic
+
+siege: ## the attack run on the panel for ten minutes while the speaker tells stories
+	.ci/setup build test
+	$(CARGO) test --locked --test it -- --ignored --nocapture f26
 
 prompts: ## record what the speaker says by itself, for the package: prompts/
 	.ci/setup speech

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the package on a Debian system of its own, as README.md tells an owner to, boots that system
 # with systemd in a container, and checks the unit alive: ready, watchdog, sandbox, credential, exit 78,
-# and that the package goes as it came.
+# every feature that needs no card or pins used once in that sandbox, and that the package goes as it came.
 #
 #   tests/device/run.sh      needs root and the package of `.ci/deb`; `make device-test`
 #
@@ -37,7 +37,7 @@ cp "${package[@]}" "$share/files/"
 awk '/^On the Pi, in the folder/ { on = 1 } on && /^```/ { n++; next } on && n == 1 { print } n == 2 { exit }' README.md |
     # Nobody is there to say yes, and no network.
     sed 's/apt-get install/apt-get install -y --no-install-recommends/' >"$share/install.sh"
-cp tests/device/task.sh "$share/"
+cp tests/device/task.sh tests/device/uses.sh tests/speech/two_turns.wav "$share/"
 cat >"$share/device-task.service" <<'UNIT'
 [Unit]
 After=basic.target

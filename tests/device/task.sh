@@ -3,6 +3,7 @@
 set -u
 unit=grok-speaker
 passed=0 failed=0
+. /share/uses.sh
 
 check() {
     if eval "$2"; then
@@ -57,6 +58,8 @@ check "a hang is ended and started again" "within 20 'said \"Watchdog timeout\" 
 systemctl stop $unit
 
 mkdir -p /etc/grok-speaker/conf.d
+use_everything
+
 printf '[turn]\nmoed = "open"\n' >/etc/grok-speaker/conf.d/wrong.toml
 systemctl start $unit 2>/dev/null
 check "a wrong key ends it with 78" "within 5 '[ \$(shown ExecMainStatus) = 78 ]'"

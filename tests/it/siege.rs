@@ -35,7 +35,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
-use watch::{Blows, Seen, Watch, longest_wait, status};
+use watch::{Blows, Seen, Watch, clock, longest_wait, status};
 
 type Attack = fn(&Field);
 
@@ -67,6 +67,10 @@ const PROMPT: Duration = Duration::from_millis(100);
 const STANDSTILL: Duration = Duration::from_millis(100);
 /// From the start to quiet, and from the last attack.
 const SETTLED: Duration = Duration::from_millis(300);
+/// F26.
+const LONG: Duration = Duration::from_secs(600);
+/// A story takes twenty seconds, and the room is silent for a moment.
+const STORY: Duration = Duration::from_secs(22);
 /// Longer than anything takes that is not attacked.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -116,7 +120,7 @@ struct Siege {
 fn it_talks_on_under_siege_and_keeps_its_key() {
     let last = RefCell::new(None);
     fair::judged_above(STANDSTILL, || {
-        let (pair, siege, wait) = besiege();
+        let (pair, siege, wait) = besiege("trace", Duration::ZERO);
         last.replace(Some(siege));
         let status = status(&pair.folder.join("control.sock"));
         let (sound, said) = pair.said(2);
@@ -129,9 +133,25 @@ fn it_talks_on_under_siege_and_keeps_its_key() {
     last.take().expect("no siege came to its end").judge();
 }
 
-/// How long another panel waits for an answer at most.
-fn besiege() -> (Pair, Siege, Duration) {
-    let mut pair = start();
+/// F26: the same for ten minutes, one story after the other. `make siege`.
+#[test]
+#[ignore = "takes ten minutes"]
+#[expect(clippy::print_stderr, reason = "its figures are what it is run for")]
+fn f26_it_talks_on_through_ten_minutes_of_siege() {
+    let (pair, siege, wait) = besiege("info", LONG);
+    let status = status(&pair.folder.join("control.sock"));
+    let grown = siege.seen.grown(siege.began[0], siege.seen.looks()) >> 10;
+    let [overruns, underruns] = ["overruns", "underruns"].map(|side| &status[side]);
+    eprintln!("{grown} kB more; an answer within {wait:?}; {overruns} and {underruns} gaps");
+    assert!(wait < PROMPT, "a panel waits {wait:?} for an answer");
+    assert_eq!((overruns, underruns), (&json!(0), &json!(0)));
+    siege.judge();
+}
+
+/// With the speaker's log at this level, and for so long beside the two turns. How long another panel waits
+/// for an answer at most.
+fn besiege(level: &str, span: Duration) -> (Pair, Siege, Duration) {
+    let mut pair = start(level);
     let [address, tls] = addresses(&pair);
     let owner = Guest::pair(address, pair.ask(&["pair"]).trim());
     // Each has its own, so that none takes the places of another.
@@ -166,6 +186,11 @@ fn besiege() -> (Pair, Siege, Duration) {
     pause(log.last_reply_length() + Duration::from_millis(700));
     while !attackers[FLOODS..].iter().all(JoinHandle::is_finished) {
         pause(SETTLED);
+    }
+    let begun = clock();
+    while begun.elapsed() < span {
+        Guest::ask(&mut owner.join(), "text", &json!({"text": "Tell me a long story."}));
+        pause(STORY);
     }
     over.store(true, Ordering::Relaxed);
     for attacker in attackers {
@@ -205,7 +230,7 @@ fn deserted(address: SocketAddr) -> String {
 }
 
 /// A speaker that has its key as systemd hands it over, and its log in a file.
-fn start() -> Pair {
+fn start(level: &str) -> Pair {
     let folder = Folder::new("siege");
     let credentials = folder.join("credentials");
     std::fs::create_dir(&credentials).unwrap();
@@ -213,7 +238,7 @@ fn start() -> Pair {
     let environment = [("CREDENTIALS_DIRECTORY".to_owned(), credentials.display().to_string())];
     let log = std::fs::File::create(folder.join("log")).unwrap();
     let mic = format!("file:{}", speech("two_turns"));
-    let sets = ["log.level=trace", "panel.listen_tls=127.0.0.1:0"];
+    let sets = [&*format!("log.level={level}"), "panel.listen_tls=127.0.0.1:0"];
     Pair::logging(folder, &environment, &mic, &[], &sets, log.into())
 }
 
