@@ -29,7 +29,7 @@ function mark(event: string, fate: store.Fate): void {
 
 function refuse(event: string, code: string, message: string): null {
   mark(event, 'failed');
-  store.putMessage({ level: 'error', code, message, action: '' });
+  store.putMessage({ level: 'error', code, message, action: code === 'unreachable' ? t().again : '' });
   return null;
 }
 

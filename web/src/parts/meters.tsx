@@ -7,6 +7,8 @@ import { decibels, t } from '../words';
 
 /** Left end of a meter. */
 const FLOOR_DB = -70;
+/** The end of a fade: nobody hears that. */
+const SILENT_DB = -90;
 /** What is played may not be louder than a sine at full scale: what is, is cut off. */
 const CLIP_DB = -3;
 /** How long it shows. */
@@ -52,7 +54,7 @@ function Meter(props: { label: string; side: 'mic' | 'speaker'; off?: boolean })
     if (cut) m.clipped = performance.now();
     m.loudest = Math.max(m.loudest, db);
     if (reads) {
-      const heard = m.loudest <= -98 ? null : Math.round(m.loudest);
+      const heard = m.loudest <= SILENT_DB ? null : Math.round(m.loudest);
       level.value = now ? heard : undefined;
       clips.value = performance.now() - m.clipped < CLIP_MS;
       m.loudest = -99;

@@ -83,6 +83,7 @@ export function Pair() {
           autocomplete="one-time-code"
           maxLength={DIGITS + 1}
           required
+          placeholder="······"
           aria-invalid={error.value !== null}
           aria-describedby="pair-error"
           value={code.value}

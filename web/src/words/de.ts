@@ -75,6 +75,7 @@ export const de: Words = {
   volume: 'Lautstärke',
   dismiss: 'Schließen',
 
+  again: 'Bitte noch einmal versuchen.',
   refusals: {
     step_up: 'Dafür ist ein frischer Code vom Lautsprecher nötig.',
     closed: 'Kein Code offen. Erst „grok-speaker pair“ auf dem Lautsprecher ausführen.',

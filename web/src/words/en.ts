@@ -77,6 +77,7 @@ export const en = {
   volume: 'Volume',
   dismiss: 'Dismiss',
 
+  again: 'Try it once more.',
   refusals: {
     unreachable: 'The speaker did not answer.',
     step_up: 'This needs a fresh code from the speaker.',

@@ -75,6 +75,7 @@ export const es: Words = {
   volume: 'Volumen',
   dismiss: 'Cerrar',
 
+  again: 'Inténtalo otra vez.',
   refusals: {
     step_up: 'Hace falta un código nuevo del altavoz.',
     closed: 'No hay ningún código abierto. Ejecuta antes «grok-speaker pair» en el altavoz.',
