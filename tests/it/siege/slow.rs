@@ -44,7 +44,7 @@ pub(super) fn slow(field: &Field) {
             }
             slow.extend(open(*to, n, words));
             field.blows.strike();
-            if n % 100 == 99 && stand(field) {
+            if n % 25 == 24 && stand(field) {
                 let start = clock();
                 drop(field.owner.join());
                 let span = start.elapsed();
