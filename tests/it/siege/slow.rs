@@ -14,8 +14,10 @@ const GONE: Duration = Duration::from_secs(15);
 const COUNT: u32 = 300;
 /// Their addresses begin with it.
 const NET: [u8; 3] = [127, 0, 5];
-/// Most of the 64 places.
-const AMONG: usize = 33;
+/// Of the 64 places, beside the crowd that has the others: most of them on a quiet machine.
+const AMONG: usize = 12;
+/// After so many it is looked whether they stand.
+const EVERY: u32 = 25;
 /// How long the owner may have to try among them, on a busy machine.
 const LET_IN: Duration = Duration::from_secs(5);
 
@@ -35,7 +37,7 @@ pub(super) fn slow(field: &Field) {
         // The head of a ClientHello of 512 bytes.
         (field.tls, &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc]),
     ];
-    let mut met = 0;
+    let (mut met, mut most) = (0, 0);
     while field.goes_on() {
         let mut slow = Vec::new();
         for (n, (to, words)) in (0..4 * COUNT).zip(kinds.iter().cycle()) {
@@ -44,7 +46,12 @@ pub(super) fn slow(field: &Field) {
             }
             slow.extend(open(*to, n, words));
             field.blows.strike();
-            if n % 25 == 24 && stand(field) {
+            if n % EVERY != 0 {
+                continue;
+            }
+            let places = standing(field);
+            most = most.max(places);
+            if places >= AMONG {
                 let start = clock();
                 drop(field.owner.join());
                 let span = start.elapsed();
@@ -62,13 +69,13 @@ pub(super) fn slow(field: &Field) {
             pause(Duration::from_millis(500));
         }
     }
-    assert!(met > 0, "the owner never met slow connections");
+    assert!(met > 0, "the owner never met slow connections: {most} stood at most");
 }
 
-/// Whether they have most places; those that still wait to be taken in hold none.
-fn stand(field: &Field) -> bool {
+/// Places they have; those that still wait to be taken in hold none.
+fn standing(field: &Field) -> usize {
     let peers = [field.address, field.tls].into_iter().flat_map(held);
-    peers.filter(|peer| is_ours(peer.ip())).count() >= AMONG
+    peers.filter(|peer| is_ours(peer.ip())).count()
 }
 
 fn open(to: SocketAddr, n: u32, words: &'static [u8]) -> Option<Slow> {
