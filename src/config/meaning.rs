@@ -48,7 +48,11 @@ pub(super) fn config(
     }
     Config {
         policy,
-        settings: Settings { volume: volume(merged.integer("audio.volume")), muted: false },
+        settings: Settings {
+            volume: volume(merged.integer("audio.volume")),
+            muted: false,
+            spent: Default::default(),
+        },
         audio: audio::Options {
             backend: match merged.text("audio.backend").as_str() {
                 "alsa" => Backend::Alsa,
@@ -66,7 +70,6 @@ pub(super) fn config(
         },
         panel,
         wake,
-        budget_per_day: Some(merged.number("grok.budget_per_day")).filter(|b| *b > 0.0),
         board: merged.text("board.profile"),
         profile,
         state: path(merged, "state.directory").unwrap_or_else(|| state(sources)),
@@ -98,6 +101,7 @@ fn policy(merged: &Merged) -> Policy {
         hang_up_after: (hang_up > 0.0).then(|| seconds(hang_up)),
         price_per_minute: merged.number("grok.price_per_minute"),
         price_per_text: merged.number("grok.price_per_text"),
+        budget_per_day: merged.number("grok.budget_per_day"),
         name: merged.text("panel.name"),
         session: session::Options {
             model: merged.text("grok.model"),

@@ -69,8 +69,6 @@ pub struct Config {
     pub panel: Panel,
     /// `[wake]`.
     pub wake: Wake,
-    /// `grok.budget_per_day` in US dollars; `None`: no ceiling.
-    pub budget_per_day: Option<f64>,
     /// `board.profile`.
     pub board: String,
     /// What it says about pins.

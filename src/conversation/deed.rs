@@ -1,5 +1,6 @@
 //! What a step of the turn takes, and everything that is looked at after every input.
 
+use super::budget::SPENT;
 use super::cue::{self, Weather};
 use super::report::{self, Report};
 use super::turn::{By, Deed, Fact, Reason, Rest, Scope, Turn};
@@ -107,13 +108,13 @@ impl Conversation {
 
     fn tell_turn(&mut self, now: Moment, reason: Reason) {
         let Some(report) = self.report.take() else { return };
-        let o = &self.policy.session;
-        let cost = std::mem::take(&mut self.meter).cost(
-            o.input_rate,
-            o.output_rate,
-            self.policy.price_per_minute,
-            self.policy.price_per_text,
-        );
+        let cost = self.cost();
+        if self.policy.budget_per_day > 0.0 {
+            self.count(now);
+            self.queue.push_back(Output::Store(self.settings.clone()));
+        }
+        self.meter = Default::default();
+        self.counted = 0.0;
         let turn = report.finish(now, reason, cost);
         let mut fields = vec![
             ("TURN_ID", turn.turn.to_string()),
@@ -127,6 +128,17 @@ impl Conversation {
             fields,
         });
         self.queue.push_back(Output::Publish(Event::Turn(turn)));
+    }
+
+    /// What the meter shows, in US dollars.
+    pub(super) fn cost(&self) -> f64 {
+        let o = &self.policy.session;
+        self.meter.cost(
+            o.input_rate,
+            o.output_rate,
+            self.policy.price_per_minute,
+            self.policy.price_per_text,
+        )
     }
 
     /// Silence now; then the service is told to stop and how much was heard.
@@ -177,6 +189,7 @@ impl Conversation {
         self.heed_session(now);
         self.expire(now);
         self.adopt(now);
+        self.mind_budget(now);
         self.answer_tools(now);
         self.send_typed(now);
         self.move_gate(now);
@@ -253,7 +266,7 @@ impl Conversation {
             Turn::Listening { .. } => Mouth::Open,
             Turn::Asleep => Mouth::Shut,
             Turn::Thinking { .. } | Turn::Speaking { .. } | Turn::Lingering { .. }
-                if !self.always() =>
+                if !self.always() || self.broke =>
             {
                 Mouth::Shut
             }
@@ -311,7 +324,7 @@ impl Conversation {
         let weather = Weather {
             muted: self.settings.muted,
             offline: self.offline,
-            error: self.refused || self.cards_lost.contains(&true),
+            error: self.refused || self.broke || self.cards_lost.contains(&true),
         };
         let scene = cue::scene(self.turn, weather);
         if self.shown != Some(scene) {
@@ -324,7 +337,7 @@ impl Conversation {
                 && p.volume == self.settings.volume
                 && p.muted == self.settings.muted
                 && p.online == online
-                && p.trouble == self.trouble
+                && p.trouble == self.trouble()
                 && p.settings == self.revision
                 && p.mode == self.policy.mode.word()
                 && p.voice == self.policy.session.voice
@@ -338,6 +351,10 @@ impl Conversation {
         }
     }
 
+    fn trouble(&self) -> &str {
+        if self.broke { SPENT } else { &self.trouble }
+    }
+
     fn state(&self, scene: Scene, online: bool) -> State {
         State {
             state: scene,
@@ -347,7 +364,7 @@ impl Conversation {
             mode: self.policy.mode.word().to_owned(),
             voice: self.policy.session.voice.clone(),
             model: self.policy.session.model.clone(),
-            trouble: self.trouble.clone(),
+            trouble: self.trouble().to_owned(),
             settings: self.revision,
             barge_in: self.barge_in_word().to_owned(),
             name: self.policy.name.clone(),

@@ -1,5 +1,6 @@
 //! Inputs, routed: microphone, speaker, buttons, panels, faults.
 
+use super::budget::SPENT;
 use super::turn::{By, Deed, Fact, Reason, Turn};
 use super::{Conversation, Gate, Input, Mode, Output, Typed, uplink};
 use crate::base::event::{Earcon, Fault, Hand, Near, PlayoutFact, Side, Voice};
@@ -32,7 +33,7 @@ impl Conversation {
     pub(super) fn start(&mut self, now: Moment) {
         self.last_active = now;
         self.queue.push_back(Output::SetVolume(self.settings.volume));
-        if self.policy.mode == Mode::Open {
+        if self.policy.mode == Mode::Open && !self.is_spent(now) {
             self.session.demand(now, false);
         }
     }
@@ -82,7 +83,10 @@ impl Conversation {
         let allowed = detected && self.ear.allows(self.barge_in(), near);
         let may_open = match self.turn {
             // Nobody would answer; only a person's own action tries again.
-            Turn::Asleep | Turn::Lingering { .. } if self.session.is_refused() => false,
+            Turn::Asleep | Turn::Lingering { .. } if self.session.is_refused() || self.broke => {
+                false
+            }
+            Turn::Thinking { .. } if self.broke => false,
             Turn::Asleep => self.policy.mode == Mode::Open,
             Turn::Lingering { .. } | Turn::Thinking { .. } | Turn::Listening { .. } => detected,
             Turn::Speaking { .. } => allowed,
@@ -94,8 +98,11 @@ impl Conversation {
         if may_open && self.mic.fresh {
             self.mic.fresh = false;
             self.lead = self.mic.first_sign.map_or(LEAD, |sign| near.at - sign + LEAD);
-            self.fact(now, Fact::Spoke);
-            self.mark_speech(now);
+            let in_vain = self.is_in_vain(now);
+            if !in_vain {
+                self.fact(now, Fact::Spoke);
+                self.mark_speech(now);
+            }
         }
         let speaking = matches!(self.turn, Turn::Speaking { .. });
         let suspect = detected && self.ear.suspects(self.policy.barge_in, near);
@@ -145,7 +152,9 @@ impl Conversation {
             Turn::Asleep | Turn::Lingering { .. } => true,
             Turn::Listening { .. } => false,
         };
-        if free {
+        if free && self.is_in_vain(now) {
+            self.queue.push_back(Output::Sound(Earcon::Failed));
+        } else if free {
             self.lead = LEAD_WAKE;
             self.session.demand(now, true);
             self.fact(now, Fact::Woke);
@@ -196,6 +205,8 @@ impl Conversation {
             Hand::Pressed => {
                 if self.settings.muted {
                     self.queue.push_back(Output::Sound(Earcon::Muted));
+                } else if self.is_in_vain(now) {
+                    self.queue.push_back(Output::Sound(Earcon::Failed));
                 } else {
                     self.press(now);
                 }
@@ -323,6 +334,7 @@ impl Conversation {
             Command::Talk { on: true } if self.settings.muted => {
                 Err(refusal("muted", "The microphone is off."))
             }
+            Command::Talk { on: true } if self.is_in_vain(now) => Err(refusal("budget", SPENT)),
             Command::Talk { on: true } => {
                 self.press(now);
                 Ok(())
@@ -359,6 +371,9 @@ impl Conversation {
         }
         if text.chars().count() > TEXT_MAX {
             return Err(refusal("limit", "A typed turn has at most 4000 characters."));
+        }
+        if self.broke {
+            return Err(refusal("budget", SPENT));
         }
         if self.typed.len() == TYPED {
             return Err(refusal("busy", "Earlier typed turns are still waiting."));

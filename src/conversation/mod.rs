@@ -8,6 +8,7 @@
 
 mod adopt;
 mod barge_in;
+mod budget;
 mod cue;
 mod deed;
 mod downlink;
@@ -22,6 +23,8 @@ mod timer;
 mod tool;
 mod turn;
 mod uplink;
+
+pub use budget::Spent;
 
 use crate::base::event::{
     Dial, Duplex, Earcon, Fault, Hand, Link, Near, PlayoutFact, Scene, Tag, Voice, Wire,
@@ -101,6 +104,9 @@ pub struct Policy {
     pub price_per_minute: f64,
     /// `grok.price_per_text`.
     pub price_per_text: f64,
+    /// `grok.budget_per_day`; 0 is no ceiling.
+    #[serde(default)]
+    pub budget_per_day: f64,
     /// `panel.name`.
     #[serde(default)]
     pub name: String,
@@ -108,13 +114,16 @@ pub struct Policy {
     pub session: session::Options,
 }
 
-/// What a person may change while it runs; stored in the state directory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a person may change while it runs, and what was spent; stored in the state directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// How loud.
     pub volume: Volume,
     /// Microphone off.
     pub muted: bool,
+    /// What the day has cost.
+    #[serde(default)]
+    pub spent: Spent,
 }
 
 /// Wall time, given from outside now and then (at start, each minute, after a step).
@@ -283,6 +292,10 @@ pub struct Conversation {
     calls: tool::Calls,
     report: Option<report::Report>,
     meter: report::Meter,
+    /// Dollars of the meter that are counted in the day's.
+    counted: f64,
+    /// The day's budget is spent.
+    broke: bool,
     turns: u32,
     mic: Mic,
     held: bool,
@@ -353,6 +366,8 @@ impl Conversation {
             calls: Default::default(),
             report: None,
             meter: Default::default(),
+            counted: 0.0,
+            broke: false,
             turns: 0,
             mic: Default::default(),
             held: false,

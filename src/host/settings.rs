@@ -101,6 +101,7 @@ mod tests {
     use super::*;
     use crate::base::unit::Volume;
     use crate::config::{Sources, read};
+    use crate::conversation::Spent;
     use serde_json::json;
     use std::path::PathBuf;
 
@@ -140,13 +141,13 @@ mod tests {
         assert_eq!(config.policy.session.voice, "ara");
         assert!(choices.change(&changes).unwrap().is_none(), "nothing changed");
         let volume = Volume::new(17).unwrap();
-        choices.keep(Settings { volume, muted: true });
+        choices.keep(Settings { volume, muted: true, spent: Spent::default() });
         let wrong = Changes::from([("turn.mode".to_owned(), json!("shout"))]);
         assert!(choices.change(&wrong).is_err());
         drop(choices);
         let (choices, config, faults) = scratch.open();
         assert_eq!((config.policy.session.voice.as_str(), faults.len()), ("ara", 0));
-        assert_eq!(choices.settings(), &Settings { volume, muted: true });
+        assert_eq!(choices.settings(), &Settings { volume, muted: true, spent: Spent::default() });
         assert_eq!(choices.sheet()["grok.voice"]["chosen"], true);
     }
 

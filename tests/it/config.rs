@@ -64,7 +64,7 @@ fn the_defaults_are_the_contract() {
     assert_eq!(s.life, Duration::from_secs(25 * 60));
     assert_eq!(c.policy.hang_up_after, Some(Duration::from_secs(30)));
     assert_eq!((c.policy.price_per_minute, c.policy.price_per_text), (0.08, 0.004));
-    assert_eq!(c.budget_per_day, None);
+    assert_eq!(c.policy.budget_per_day, 0.0);
     assert_eq!(c.audio.backend, Backend::Auto);
     assert_eq!((c.audio.input, c.audio.output), (Device::Default, Device::Default));
     assert_eq!(c.speech.channel, Channel::Auto);

@@ -3,6 +3,7 @@
 
 mod acoustic;
 mod board;
+mod budget;
 mod calibration;
 mod chaos;
 mod config;

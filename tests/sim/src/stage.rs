@@ -8,7 +8,7 @@ use grok_speaker::base::pcm::{BLOCK_MS, Block};
 use grok_speaker::base::unit::{Db, Moment, Rate, Score, Volume};
 use grok_speaker::conversation::journal::Scribe;
 use grok_speaker::conversation::{
-    BargeIn, Conversation, Gate, Input, Mode, Output, Policy, Settings,
+    BargeIn, Conversation, Gate, Input, Mode, Output, Policy, Settings, Spent,
 };
 use grok_speaker::grok::session::{Options, Transport};
 use serde_json::Value;
@@ -24,6 +24,7 @@ pub fn policy(mode: Mode) -> Policy {
         hang_up_after: Some(Duration::from_secs(30)),
         price_per_minute: 0.08,
         price_per_text: 0.004,
+        budget_per_day: 0.0,
         name: String::new(),
         session: Options {
             model: "grok-voice-latest".into(),
@@ -42,7 +43,7 @@ pub fn policy(mode: Mode) -> Policy {
 /// The usual settings.
 pub fn settings() -> Settings {
     let volume = Volume::try_from(60).unwrap_or_else(|_| unreachable!("60 is a volume"));
-    Settings { volume, muted: false }
+    Settings { volume, muted: false, spent: Spent::default() }
 }
 
 /// The stage.
@@ -86,11 +87,16 @@ pub struct Stage {
 impl Stage {
     /// With these numbers.
     pub fn new(policy: Policy, seed: u64) -> Self {
+        Self::with(policy, settings(), seed)
+    }
+
+    /// With what an earlier run kept, too.
+    pub fn with(policy: Policy, settings: Settings, seed: u64) -> Self {
         Self {
             policy: policy.clone(),
             card: Card::new(policy.session.output_rate),
             checks: Checks::new(),
-            conversation: Conversation::new(policy, settings(), seed),
+            conversation: Conversation::new(policy, settings, seed),
             outputs: Vec::new(),
             lines: Vec::new(),
             keep: true,
