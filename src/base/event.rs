@@ -109,6 +109,8 @@ impl std::fmt::Debug for Wire {
 pub struct Dial {
     /// Query parameters in order, not yet escaped.
     pub query: Vec<(String, String)>,
+    /// What ended the connection before or kept it from being made anew.
+    pub after: Option<Trouble>,
 }
 
 /// Why a connection could not be made or ended, sorted by what an owner can do about it.

@@ -203,6 +203,10 @@ pub struct Session {
     tools: serde_json::Value,
     line: Line,
     wanted: bool,
+    /// A link has been up.
+    met: bool,
+    /// Why the next dialling makes a connection anew.
+    after: Option<Trouble>,
     congested: bool,
     backoff: Backoff,
     replies: Replies,
@@ -247,6 +251,8 @@ impl Session {
             tools,
             line: Line::Closed,
             wanted: false,
+            met: false,
+            after: None,
             congested: false,
             backoff: Backoff::new(seed),
             replies: Replies::default(),

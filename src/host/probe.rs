@@ -167,7 +167,7 @@ pub(crate) async fn call(
     key: Option<Secret>,
 ) -> (Result<String, String>, Option<Result<String, String>>) {
     let query = vec![("model".to_owned(), config.policy.session.model.clone())];
-    socket.dial(Dial { query }, key);
+    socket.dial(Dial { query, after: None }, key);
     let answer = tokio::time::timeout(ANSWER_MAX, async {
         loop {
             match socket.next().await {

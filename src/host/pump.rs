@@ -162,7 +162,7 @@ impl Pump {
             }
             match woken {
                 Woken::Door => self.drain(),
-                Woken::Socket(socket::Event::Link(link)) => self.link(link),
+                Woken::Socket(socket::Event::Link(link)) => self.handle(Input::Link(link)),
                 Woken::Socket(socket::Event::Message(wire)) => {
                     self.inspect(Direction::Received, &wire);
                     self.handle(Input::Message(wire));
@@ -210,6 +210,7 @@ impl Pump {
         match output {
             Output::Dial(dial) => match key(&self.config) {
                 Ok(key) => {
+                    self.tally.dial(&dial);
                     let key = key.map(|found| found.key);
                     key.iter().for_each(redact::hide);
                     self.socket.dial(dial, key);
@@ -338,11 +339,6 @@ impl Pump {
         if let Some(word) = self.notice.next(now, self.outlet.is_replying()) {
             self.outlet.aside(prompt::TAG, &word);
         }
-    }
-
-    fn link(&mut self, link: Link) {
-        self.tally.link(&link);
-        self.handle(Input::Link(link));
     }
 
     fn tell_time(&mut self) {

@@ -1,7 +1,7 @@
 //! What passes through the loop, counted.
 
 use crate::audio::Xruns;
-use crate::base::event::{Link, Near, PlayoutFact, Side, Tag, Wire};
+use crate::base::event::{Dial, Near, PlayoutFact, Side, Tag, Wire};
 use crate::base::unit::{Moment, Rate};
 use crate::conversation::report::stages;
 use crate::host::counters::{Counters, Inside, Stage};
@@ -28,7 +28,6 @@ pub struct Tally {
     read: Option<Moment>,
     /// The reply that is to be heard next, and when its first sound came.
     begun: Option<(Tag, Moment)>,
-    links: u64,
     xruns: [u64; 2],
     /// What the speech thread counts, and how many dropped blocks were told.
     near: (Arc<Counts>, u64),
@@ -46,7 +45,6 @@ impl Tally {
             heard: (Tag(0), 0),
             read: None,
             begun: None,
-            links: 0,
             xruns: [0; 2],
             near: (near, 0),
         }
@@ -132,14 +130,10 @@ impl Tally {
         }
     }
 
-    /// From the socket.
-    pub fn link(&mut self, link: &Link) {
-        match link {
-            Link::Up => self.links += 1,
-            Link::Failed { trouble, .. } | Link::Lost { trouble, .. } if self.links > 0 => {
-                self.counters.reconnects.add(trouble.word(), 1);
-            }
-            Link::Failed { .. } | Link::Lost { .. } | Link::Congested | Link::Clear => {}
+    /// To the socket.
+    pub fn dial(&self, dial: &Dial) {
+        if let Some(trouble) = dial.after {
+            self.counters.reconnects.add(trouble.word(), 1);
         }
     }
 
@@ -187,7 +181,7 @@ fn sound(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::event::Voice;
+    use crate::base::event::{Trouble, Voice};
     use crate::base::pcm::Block;
     use crate::base::unit::{Db, Score};
 
@@ -201,6 +195,16 @@ mod tests {
     fn tally() -> (Tally, Arc<Counters>) {
         let counters = Arc::new(Counters::default());
         (Tally::new(Arc::clone(&counters), Rate(24_000), Arc::default()), counters)
+    }
+
+    #[test]
+    fn connections_made_anew_are_counted_by_cause() {
+        let (tally, counters) = tally();
+        tally.dial(&Dial::default());
+        tally.dial(&Dial { after: Some(Trouble::Dropped), ..Dial::default() });
+        let page = counters.prometheus();
+        let lines: Vec<_> = page.lines().filter(|l| l.contains("reconnects_total{")).collect();
+        assert_eq!(lines, ["grok_speaker_reconnects_total{cause=\"dropped\"} 1"]);
     }
 
     #[test]

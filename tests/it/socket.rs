@@ -79,7 +79,7 @@ fn the_request_is_what_the_service_wants() {
         let (listener, port) = listen().await;
         let mut socket = plain(port);
         let query = vec![("model".to_owned(), "grok voice".to_owned()), ("a.b".into(), "&".into())];
-        socket.dial(Dial { query }, key());
+        socket.dial(Dial { query, after: None }, key());
         let (peer, ()) = tokio::join!(Peer::accept(&listener), up(&mut socket));
         let head = &peer.head;
         assert!(

@@ -27,6 +27,7 @@ impl Session {
     /// Closes the connection; it is not dialled again until it is asked for.
     pub fn hang_up(&mut self, now: Moment) {
         self.wanted = false;
+        self.after = None;
         if matches!(self.line, Line::Dialling { .. } | Line::Greeting { .. } | Line::Ready { .. }) {
             self.asks.push_back(Ask::HangUp);
         }
@@ -66,7 +67,7 @@ impl Session {
             query.push(("conversation_id".to_owned(), id.clone()));
         }
         self.line = Line::Dialling { since: now, resuming };
-        self.asks.push_back(Ask::Dial(Dial { query }));
+        self.asks.push_back(Ask::Dial(Dial { query, after: self.after.take() }));
     }
 
     /// The socket reports.
@@ -74,6 +75,7 @@ impl Session {
         match link {
             Link::Up => {
                 if matches!(self.line, Line::Dialling { .. }) {
+                    self.met = true;
                     self.line = Line::Greeting { since: now };
                     self.last_frame = now;
                     self.same_conversation = false;
@@ -117,6 +119,7 @@ impl Session {
         let was_ready = self.is_ready();
         let served = self.ready_since().is_some_and(|since| now - since >= SERVED);
         self.forget_connection(now);
+        self.after = self.met.then_some(trouble);
         if trouble.is_permanent() {
             self.line = Line::Refused;
         } else if !self.wanted {
@@ -150,5 +153,74 @@ impl Session {
     pub(super) fn give_up(&mut self, now: Moment, words: &str) {
         self.asks.push_back(Ask::HangUp);
         self.down(now, Trouble::Dropped, words.to_owned(), None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, Transport};
+    use super::*;
+    use crate::base::event::Wire;
+    use crate::base::unit::Rate;
+
+    fn session() -> Session {
+        let options = Options {
+            model: "m".into(),
+            voice: "v".into(),
+            instructions: String::new(),
+            language: "auto".into(),
+            reasoning: "none".into(),
+            transport: Transport::Json,
+            input_rate: Rate(16_000),
+            output_rate: Rate(24_000),
+            life: Duration::from_secs(600),
+        };
+        Session::new(options, None, serde_json::json!([]), 1)
+    }
+
+    /// Why each connection that was asked for is made anew.
+    fn dials(session: &mut Session) -> Vec<Option<Trouble>> {
+        std::iter::from_fn(|| session.ask())
+            .filter_map(|ask| match ask {
+                Ask::Dial(dial) => Some(dial.after),
+                Ask::HangUp | Ask::Transmit(_) => None,
+            })
+            .collect()
+    }
+
+    fn up(session: &mut Session, now: Moment) {
+        session.link(now, Link::Up);
+        session.message(now, &Wire::Text(r#"{"type":"session.updated","session":{}}"#.into()));
+        assert!(session.is_ready());
+    }
+
+    fn failed(trouble: Trouble) -> Link {
+        Link::Failed { trouble, status: None, retry_after: None, words: String::new() }
+    }
+
+    #[test]
+    fn a_connection_that_is_made_anew_says_why_whoever_ended_the_one_before() {
+        let (mut session, at) = (session(), Moment::from_millis);
+        session.demand(at(0), false);
+        session.link(at(10), failed(Trouble::Busy));
+        session.tick(at(5000));
+        assert_eq!(dials(&mut session), [None, None], "none was there before");
+        up(&mut session, at(5100));
+        // The service ends a long conversation, falls silent, then cuts the line.
+        let long = r#"{"type":"error","error":{"type":"max_duration"}}"#;
+        session.message(at(20_000), &Wire::Text(long.into()));
+        up(&mut session, at(20_100));
+        session.tick(at(60_000));
+        up(&mut session, at(60_100));
+        let cut = Link::Lost { trouble: Trouble::Dropped, code: None, words: String::new() };
+        session.link(at(80_000), cut);
+        session.link(at(80_100), failed(Trouble::NoNetwork));
+        session.tick(at(90_000));
+        let dropped = Some(Trouble::Dropped);
+        let why = [dropped, dropped, dropped, Some(Trouble::NoNetwork)];
+        assert_eq!(dials(&mut session), why);
+        up(&mut session, at(90_100));
+        session.recycle(at(100_000));
+        assert_eq!(dials(&mut session), [None], "ended by us, at a quiet moment");
     }
 }
