@@ -84,7 +84,7 @@ impl Default for Options {
 #[derive(Debug, Error)]
 pub enum StandinError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {addr}: {source}")]
+    #[error("cannot listen on {addr}")]
     Listen {
         /// The address asked for.
         addr: SocketAddr,
@@ -92,7 +92,7 @@ pub enum StandinError {
         source: std::io::Error,
     },
     /// A file or folder could not be made.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}", path.display())]
     Write {
         /// Which.
         path: PathBuf,

@@ -323,6 +323,11 @@ fn wrong_usage_and_wrong_configuration_have_their_exit_codes() {
     let out = once(&["listen", "--mic", "Cargo.toml"]);
     assert_eq!(out.status.code(), Some(1));
     assert_eq!(String::from_utf8_lossy(&out.stderr).lines().count(), 1);
+    // A place without a folder: what is wrong is said once.
+    let out = once(&["standin", "--wire-log", "/proc/none/wire"]);
+    let words = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{words}");
+    assert_eq!(words.matches("No such file").count(), 1, "{words}");
     let out = once(&["--version"]);
     assert!(out.status.success());
     assert!(
