@@ -185,7 +185,12 @@ pub(crate) async fn call(
     let answer = answer.await.unwrap_or_else(|_| Err((false, "no answer".to_owned())));
     let force = socket.options_in_force().and_then(|f| f.tls.clone());
     socket.close().await;
-    let secure = || Ok(force.clone().unwrap_or_else(|| "the handshake is done".to_owned()));
+    let done = if config.socket.url.starts_with("ws://") {
+        "not used: grok.url is ws://"
+    } else {
+        "the handshake is done"
+    };
+    let secure = || Ok(force.clone().unwrap_or_else(|| done.to_owned()));
     match answer {
         Ok(()) => (secure(), Some(Ok("it accepts the key".to_owned()))),
         Err((true, words)) => (secure(), Some(Err(words))),

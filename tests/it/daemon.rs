@@ -67,6 +67,13 @@ impl Process {
         line
     }
 
+    /// Everything it prints until it ends.
+    fn text(&mut self) -> String {
+        let mut text = String::new();
+        self.0.stdout.as_mut().unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
     /// SIGTERM, and the exit must come within 2 s.
     pub(crate) fn terminate(mut self) -> Option<i32> {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap());
@@ -338,6 +345,18 @@ fn wrong_usage_and_wrong_configuration_have_their_exit_codes() {
             .unwrap()
             .starts_with("grok-speaker ")
     );
+}
+
+#[test]
+fn check_speaks_of_tls_only_where_it_is_used() {
+    let mut service = Process::start(&["standin", "--listen", "127.0.0.1:0"]);
+    let url = format!("grok.url={}", service.line());
+    let sets = ["--set", &url, "--set", "audio.input=null", "--set", "audio.output=null"];
+    let folder = Folder::new("check");
+    let state = format!("state.directory={}", folder.join("state").display());
+    let out = Process::start(&[&["check"], &sets[..], &["--set", &state]].concat()).text();
+    assert!(out.contains("ok   tls        not used: grok.url is ws://"), "{out}");
+    assert!(out.contains("ok   service"), "{out}");
 }
 
 #[test]
