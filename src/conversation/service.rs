@@ -257,16 +257,16 @@ impl Conversation {
             return;
         }
         if due {
-            self.notice(
-                Severity::Warn,
-                "no_reply",
-                "The service did not answer. Please ask again.",
-                "",
-            );
-            self.fact(now, Fact::Over(Reason::Unanswered));
+            self.tell_no_reply(now);
         } else {
             self.session.clear();
             self.fact(now, Fact::Over(Reason::Nothing));
         }
+    }
+
+    pub(super) fn tell_no_reply(&mut self, now: Moment) {
+        let words = "The service did not answer. Please ask again.";
+        self.notice(Severity::Warn, "no_reply", words, "");
+        self.fact(now, Fact::Over(Reason::Unanswered));
     }
 }

@@ -90,7 +90,11 @@ impl Conversation {
         if self.turn_limit().is_some_and(|limit| now >= limit) {
             let pending = self.session.reply_wanted() || self.session.active_reply().is_some();
             self.mic.fresh = false;
-            self.fact(now, Fact::Expired { pending });
+            if !pending && self.is_left_waiting(now) {
+                self.tell_no_reply(now);
+            } else {
+                self.fact(now, Fact::Expired { pending });
+            }
         }
         if self.hang_up_at().is_some_and(|at| now >= at) {
             self.session.hang_up(now);
@@ -103,6 +107,18 @@ impl Conversation {
                 self.uplink.discard();
                 self.fact(now, Fact::Slept);
             }
+        }
+    }
+
+    /// Somebody spoke, the service heard it, and nothing came of it.
+    fn is_left_waiting(&self, now: Moment) -> bool {
+        let spoken = self.report.as_ref().is_some_and(|r| r.spoken);
+        match self.turn {
+            Turn::Listening { since, heard, .. } => heard && spoken && now - since < LISTENING,
+            Turn::Asleep
+            | Turn::Thinking { .. }
+            | Turn::Speaking { .. }
+            | Turn::Lingering { .. } => false,
         }
     }
 
