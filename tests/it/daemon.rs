@@ -318,6 +318,19 @@ fn a_recorded_run_is_replayed() {
     let out = once(&["replay", journal.to_str().unwrap()]);
     let text = String::from_utf8_lossy(&out.stdout);
     assert!(out.status.success() && text.contains("session.update"), "{text}");
+    // One of a run that was killed ends anywhere; one that is spoilt is read as far as it goes.
+    let whole = std::fs::read(&journal).unwrap();
+    let cut = &whole[..whole.len() - 20];
+    let half = whole[..whole.len() / 2].iter().rposition(|b| *b == b'\n').unwrap() + 1;
+    let spoilt = [&whole[..half], b"no line\n", &whole[half..]].concat();
+    for (bytes, code) in [(cut, 0), (&spoilt, 1)] {
+        std::fs::write(&journal, bytes).unwrap();
+        let out = once(&["replay", journal.to_str().unwrap()]);
+        let (text, words) =
+            (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert_eq!((out.status.code(), words.lines().count()), (Some(code), 1), "{words}");
+        assert!(text.contains("session.update"), "{text}");
+    }
 }
 
 #[test]
