@@ -4,7 +4,7 @@ use crate::config::{self, Config, Sources};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream as Blocking;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -152,11 +152,9 @@ fn bind(path: &Path) -> std::io::Result<UnixListener> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
-    // Left behind by a process that was killed: nobody answers there.
-    match std::fs::remove_file(path) {
-        Ok(()) => {}
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(e),
+    // Left behind by a process that was killed: nobody answers there. What is no socket is not ours.
+    if std::fs::symlink_metadata(path).is_ok_and(|there| there.file_type().is_socket()) {
+        std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
@@ -243,4 +241,26 @@ pub fn pair(sources: &Sources, role: &str) -> anyhow::Result<()> {
         writeln!(beside, "Over TLS the speaker shows the fingerprint {groups}\n({sha256}).")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_of_the_dead_is_taken_away_and_nothing_else() {
+        let folder = std::env::temp_dir().join(format!("grok-speaker-bind-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (left, file) = (folder.join("left.sock"), folder.join("notes.txt"));
+        drop(std::os::unix::net::UnixListener::bind(&left).unwrap());
+        std::fs::write(&file, "mine").unwrap();
+        crate::host::runtime().unwrap().block_on(async {
+            let socket = bind(&left).unwrap();
+            assert!(bind(&left).is_err(), "it is alive");
+            drop(socket);
+            assert!(bind(&file).is_err());
+        });
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }
