@@ -105,10 +105,8 @@ pub fn run(sources: &Sources, journal: Option<PathBuf>) -> anyhow::Result<()> {
         return Err(e.into());
     }
     let host = Host::open(layers, config, journal)?;
-    let panel = host.pump.panel.as_ref().map(PanelLine::urls).unwrap_or_default();
-    if !panel.is_empty() {
-        let panel = panel.join(" ");
-        log::info!(panel = panel.as_str(); "the panel is up; pair with the code of `grok-speaker pair`");
+    if let Some(panel) = host.pump.panel.as_ref().filter(|panel| panel.is_up()) {
+        panel.greet();
     }
     host.run(None)
 }

@@ -139,6 +139,11 @@ impl PanelLine {
         line
     }
 
+    /// Whether it runs.
+    pub fn is_up(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Where a person finds it, HTTP first; where it listens, or is to listen.
     pub fn urls(&self) -> Vec<String> {
         let alias = self.trust.alias();
@@ -152,6 +157,14 @@ impl PanelLine {
     /// Its address as it is said aloud; where it has one of numbers alone.
     pub fn said(&self) -> Option<String> {
         self.addresses[0].and_then(lan::said)
+    }
+
+    /// Tells the log where a person finds it.
+    pub fn greet(&self) {
+        let panel = self.urls().join(" ");
+        if !panel.is_empty() {
+            log::info!(panel = panel.as_str(); "the panel is up; pair with the code of `grok-speaker pair`");
+        }
     }
 
     /// By what its owner recognises it over TLS, where that is on.
@@ -189,7 +202,7 @@ impl PanelLine {
             return false;
         }
         self.begin(now);
-        self.running.is_some()
+        self.is_up()
     }
 
     fn begin(&mut self, now: Moment) {

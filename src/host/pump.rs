@@ -369,9 +369,11 @@ impl Pump {
         }
         if let Some(panel) = &mut self.panel
             && panel.revive(now)
-            && let Some(state) = self.tally.state()
         {
-            panel.tell(Event::State(state));
+            panel.greet();
+            if let Some(state) = self.tally.state() {
+                panel.tell(Event::State(state));
+            }
         }
         self.tally.second(&self.xruns, &self.trust);
         self.tell_place(now);

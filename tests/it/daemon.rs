@@ -361,6 +361,39 @@ fn wrong_usage_and_wrong_configuration_have_their_exit_codes() {
 }
 
 #[test]
+fn a_panel_without_its_port_is_not_called_up_until_it_is() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("panel.listen={}", taken.local_addr().unwrap());
+    let folder = Folder::new("taken");
+    let (log, state) = (folder.join("log"), folder.join("state"));
+    let (state, control) = (
+        format!("state.directory={}", state.display()),
+        format!("control.socket={}", folder.join("control.sock").display()),
+    );
+    let mut arguments = vec!["run"];
+    let sets = ["turn.mode=push", "audio.input=null", "audio.output=null", &listen];
+    for set in sets.into_iter().chain([&*state, &*control]) {
+        arguments.extend(["--set", set]);
+    }
+    let file = std::fs::File::create(&log).unwrap();
+    let speaker = Process::logging(&[], &arguments, file.into());
+    let said = |words: &str| std::fs::read_to_string(&log).unwrap().matches(words).count();
+    let wait_for = |words: &str| {
+        let is_said = (0..100).any(|_| {
+            sheet::pause(Duration::from_millis(100));
+            said(words) == 1
+        });
+        assert!(is_said, "{words}");
+    };
+    wait_for("the panel cannot start");
+    sheet::pause(Duration::from_millis(300));
+    assert_eq!(said("the panel is up"), 0);
+    drop(taken);
+    wait_for("the panel is up");
+    assert_eq!(speaker.terminate(), Some(0));
+}
+
+#[test]
 fn check_speaks_of_tls_only_where_it_is_used() {
     let mut service = Process::start(&["standin", "--listen", "127.0.0.1:0"]);
     let url = format!("grok.url={}", service.line());
