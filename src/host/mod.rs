@@ -89,7 +89,9 @@ pub const BUG: u8 = 70;
 
 /// The exit status that says what kind of failure this is.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.is::<ConfigError>() || error.is::<KeyError>() {
+    let ours = |e: &socket::Error| !matches!(e, socket::Error::Tls(_));
+    let address = error.downcast_ref::<socket::Error>().is_some_and(ours);
+    if error.is::<ConfigError>() || error.is::<KeyError>() || address {
         78
     } else if error.is::<Bug>() {
         BUG

@@ -340,6 +340,11 @@ fn wrong_usage_and_wrong_configuration_have_their_exit_codes() {
     let words = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(78), "{words}");
     assert!(words.contains("turn.mode") && words.contains("push"), "{words}");
+    let sets = ["turn.mode=push", "grok.ca_file=/none.pem", "state.directory=/dev/null/none"];
+    let out = once(&[&["run"], &*sets.map(|set| ["--set", set]).concat()].concat());
+    let words = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(78), "nothing is better at the next start: {words}");
+    assert!(words.contains("grok.ca_file /none.pem"), "{words}");
     let out = once(&["listen", "--mic", "Cargo.toml"]);
     assert_eq!(out.status.code(), Some(1));
     assert_eq!(String::from_utf8_lossy(&out.stderr).lines().count(), 1);
