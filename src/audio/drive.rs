@@ -173,6 +173,9 @@ pub fn check(options: &Options) -> Result<(), CardError> {
     }
     if let Device::File(path) = &options.output {
         wav::check_writable(path).map_err(|e| CardError::File(e.to_string()))?;
+        if let Device::File(heard) = &options.input {
+            wav::check_apart(heard, path).map_err(|e| CardError::File(e.to_string()))?;
+        }
     }
     let missing = match options.backend {
         Backend::Auto => None,

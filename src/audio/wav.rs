@@ -115,6 +115,20 @@ pub fn check_writable(path: &Path) -> Result<(), WavError> {
     Ok(())
 }
 
+/// Refuses to write over what is heard: a recording is seldom there twice.
+///
+/// # Errors
+/// [`WavError::Io`] where both are one file, under whatever name.
+pub fn check_apart(heard: &Path, written: &Path) -> Result<(), WavError> {
+    match (heard.canonicalize(), written.canonicalize()) {
+        (Ok(heard), Ok(same)) if heard == same => {
+            let detail = "is heard and would be written over; name another file".to_owned();
+            Err(WavError::Io { path: written.to_owned(), detail })
+        }
+        (Ok(_) | Err(_), _) => Ok(()),
+    }
+}
+
 /// Where periods of 10 ms begin and end when the rate is no multiple of 100.
 struct Pace {
     rate: Rate,

@@ -33,6 +33,10 @@ pub struct Arguments {
 /// Reads, processes, prints.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = config::load(&Sources::of_process(None, arguments.sets))?;
+    if let Some(out) = &arguments.out {
+        let heard = [Some(&arguments.mic), arguments.far.as_ref()];
+        heard.into_iter().flatten().try_for_each(|path| wav::check_apart(path, out))?;
+    }
     let mic = read(&arguments.mic)?;
     let far = arguments.far.as_deref().map(read).transpose()?;
     let hint = arguments.delay_hint.map(hint).transpose()?;

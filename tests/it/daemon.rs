@@ -353,6 +353,22 @@ fn wrong_usage_and_wrong_configuration_have_their_exit_codes() {
     let words = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(1), "{words}");
     assert_eq!(words.matches("No such file").count(), 1, "{words}");
+    // A recording is not written over, by whatever name.
+    let folder = Folder::new("apart");
+    let (mic, other) = (folder.join("mic.wav"), folder.join("../apart/mic.wav"));
+    std::fs::copy(speech("two_turns"), &mic).unwrap();
+    let (mic, other) = (mic.to_str().unwrap(), other.to_str().unwrap());
+    for arguments in [
+        &["listen", "--mic", mic, "--out", other][..],
+        &["demo", "--mic", mic, "--speaker", other, "--turns", "1", "--listen", "127.0.0.1:0"],
+    ] {
+        let out = once(arguments);
+        let words = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{words}");
+        assert!(words.contains("would be written over"), "{words}");
+    }
+    let size = |path: &str| std::fs::metadata(path).unwrap().len();
+    assert_eq!(size(mic), size(&speech("two_turns")));
     let out = once(&["--version"]);
     assert!(out.status.success());
     assert!(
