@@ -37,7 +37,7 @@ impl Conversation {
             self.uplink.discard();
             self.fact(now, Fact::Slept);
         }
-        if opened {
+        if opened && !self.broke {
             self.session.demand(now, false);
         }
         self.rouse(now);

@@ -122,6 +122,23 @@ fn what_was_spent_counts_after_a_restart_until_the_day_ends() {
 }
 
 #[test]
+fn another_mode_does_not_ask_either() {
+    let mut stage = begin(cent(Mode::Push), settings(), NOON);
+    stage.feed(Input::Hand(Hand::Pressed));
+    stage.connect();
+    stage.speak(8000);
+    stage.feed(Input::Hand(Hand::Released));
+    stage.run(500);
+    stage.service(event::buffer("committed", "u1"));
+    stage.reply("r1", "a1", 2000);
+    stage.run(4000);
+    assert_eq!((notices(&stage), dials(&stage), hang_ups(&stage)), (1, 1, 1));
+    stage.feed(Input::Policy(Box::new(cent(Mode::Open))));
+    stage.run(1000);
+    assert_eq!((dials(&stage), hang_ups(&stage)), (1, 1));
+}
+
+#[test]
 fn without_a_ceiling_nothing_is_kept_and_nothing_ends() {
     let mut stage = begin(policy(Mode::Open), settings(), NOON);
     stage.connect();
