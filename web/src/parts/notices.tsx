@@ -19,6 +19,7 @@ const PLACES: Record<string, Place> = {
   wrong_clock: 'health',
   no_name: 'health',
   no_network: 'health',
+  budget: 'turns',
   busy: 'health',
   dropped: 'health',
   slow_reply: 'health',

@@ -94,6 +94,7 @@ export const en = {
     not_trusted: ['The certificate of the voice service is not trusted. The speaker keeps trying.', 'Check grok.url and grok.ca_file.'],
     protocol: ['The voice service answers in an unexpected way. The speaker keeps trying.', ''],
     dropped: ['The connection to the voice service broke. It is made again.', ''],
+    budget: ["Today's budget is spent. The service is not asked before tomorrow.", 'Raise grok.budget_per_day, or wait until tomorrow.'],
     card_lost: ['A sound card is gone. The speaker opens it as soon as it is back.', 'Check the sound card.'],
     card_ready: ['The sound card is back.', ''],
     state_set_aside: ['A damaged file was set aside. The speaker goes on with what it had before.', ''],
