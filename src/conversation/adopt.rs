@@ -37,7 +37,7 @@ impl Conversation {
             self.uplink.discard();
             self.fact(now, Fact::Slept);
         }
-        if opened && !self.broke {
+        if opened && !self.over_budget {
             self.session.demand(now, false);
         }
         self.rouse(now);

@@ -62,15 +62,15 @@ impl Conversation {
         if self.policy.budget_per_day > 0.0 {
             self.count(now);
         }
-        let broke = self.is_spent(now);
-        let was = std::mem::replace(&mut self.broke, broke);
-        if broke && !was {
+        let over_budget = self.is_spent(now);
+        let was = std::mem::replace(&mut self.over_budget, over_budget);
+        if over_budget && !was {
             let action = "Raise grok.budget_per_day, or wait until tomorrow.";
             self.notice(Severity::Warn, "budget", SPENT, action);
-        } else if was && !broke && self.policy.mode == super::Mode::Open {
+        } else if was && !over_budget && self.policy.mode == super::Mode::Open {
             self.session.demand(now, false);
         }
-        if broke && self.turn.is_resting() && !self.downlink.is_playing() {
+        if over_budget && self.turn.is_resting() && !self.downlink.is_playing() {
             self.typed.clear();
             if !self.session.is_closed() {
                 self.session.hang_up(now);
@@ -81,13 +81,14 @@ impl Conversation {
         }
     }
 
-    /// Whether a person's own action is in vain; it still silences a reply.
-    pub(super) fn is_in_vain(&mut self, now: Moment) -> bool {
-        let vain = self.broke && !matches!(self.turn, Turn::Listening { .. });
-        if vain {
+    /// Turns a person's own action away when the money is gone, though it still silences a reply;
+    /// whether it did.
+    pub(super) fn turns_away(&mut self, now: Moment) -> bool {
+        let away = self.over_budget && !matches!(self.turn, Turn::Listening { .. });
+        if away {
             self.fact(now, Fact::Stopped);
         }
-        vain
+        away
     }
 }
 

@@ -266,7 +266,7 @@ impl Conversation {
             Turn::Listening { .. } => Mouth::Open,
             Turn::Asleep => Mouth::Shut,
             Turn::Thinking { .. } | Turn::Speaking { .. } | Turn::Lingering { .. }
-                if !self.always() || self.broke =>
+                if !self.always() || self.over_budget =>
             {
                 Mouth::Shut
             }
@@ -324,7 +324,7 @@ impl Conversation {
         let weather = Weather {
             muted: self.settings.muted,
             offline: self.offline,
-            error: self.refused || self.broke || self.cards_lost.contains(&true),
+            error: self.refused || self.over_budget || self.cards_lost.contains(&true),
         };
         let scene = cue::scene(self.turn, weather);
         if self.shown != Some(scene) {
@@ -352,7 +352,7 @@ impl Conversation {
     }
 
     fn trouble(&self) -> &str {
-        if self.broke { SPENT } else { &self.trouble }
+        if self.over_budget { SPENT } else { &self.trouble }
     }
 
     fn state(&self, scene: Scene, online: bool) -> State {

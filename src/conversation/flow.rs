@@ -83,10 +83,12 @@ impl Conversation {
         let allowed = detected && self.ear.allows(self.barge_in(), near);
         let may_open = match self.turn {
             // Nobody would answer; only a person's own action tries again.
-            Turn::Asleep | Turn::Lingering { .. } if self.session.is_refused() || self.broke => {
+            Turn::Asleep | Turn::Lingering { .. }
+                if self.session.is_refused() || self.over_budget =>
+            {
                 false
             }
-            Turn::Thinking { .. } if self.broke => false,
+            Turn::Thinking { .. } if self.over_budget => false,
             Turn::Asleep => self.policy.mode == Mode::Open,
             Turn::Lingering { .. } | Turn::Thinking { .. } | Turn::Listening { .. } => detected,
             Turn::Speaking { .. } => allowed,
@@ -98,8 +100,7 @@ impl Conversation {
         if may_open && self.mic.fresh {
             self.mic.fresh = false;
             self.lead = self.mic.first_sign.map_or(LEAD, |sign| near.at - sign + LEAD);
-            let in_vain = self.is_in_vain(now);
-            if !in_vain {
+            if !self.turns_away(now) {
                 self.fact(now, Fact::Spoke);
                 self.mark_speech(now);
             }
@@ -152,7 +153,7 @@ impl Conversation {
             Turn::Asleep | Turn::Lingering { .. } => true,
             Turn::Listening { .. } => false,
         };
-        if free && self.is_in_vain(now) {
+        if free && self.turns_away(now) {
             self.queue.push_back(Output::Sound(Earcon::Failed));
         } else if free {
             self.lead = LEAD_WAKE;
@@ -205,7 +206,7 @@ impl Conversation {
             Hand::Pressed => {
                 if self.settings.muted {
                     self.queue.push_back(Output::Sound(Earcon::Muted));
-                } else if self.is_in_vain(now) {
+                } else if self.turns_away(now) {
                     self.queue.push_back(Output::Sound(Earcon::Failed));
                 } else {
                     self.press(now);
@@ -334,7 +335,7 @@ impl Conversation {
             Command::Talk { on: true } if self.settings.muted => {
                 Err(refusal("muted", "The microphone is off."))
             }
-            Command::Talk { on: true } if self.is_in_vain(now) => Err(refusal("budget", SPENT)),
+            Command::Talk { on: true } if self.turns_away(now) => Err(refusal("budget", SPENT)),
             Command::Talk { on: true } => {
                 self.press(now);
                 Ok(())
@@ -372,7 +373,7 @@ impl Conversation {
         if text.chars().count() > TEXT_MAX {
             return Err(refusal("limit", "A typed turn has at most 4000 characters."));
         }
-        if self.broke {
+        if self.over_budget {
             return Err(refusal("budget", SPENT));
         }
         if self.typed.len() == TYPED {

@@ -295,7 +295,7 @@ pub struct Conversation {
     /// Dollars of the meter that are counted in the day's.
     counted: f64,
     /// The day's budget is spent.
-    broke: bool,
+    over_budget: bool,
     turns: u32,
     mic: Mic,
     held: bool,
@@ -367,7 +367,7 @@ impl Conversation {
             report: None,
             meter: Default::default(),
             counted: 0.0,
-            broke: false,
+            over_budget: false,
             turns: 0,
             mic: Default::default(),
             held: false,

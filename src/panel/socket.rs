@@ -84,7 +84,7 @@ struct State {
 }
 
 /// Far from the numbers of any earlier run, and exact in a page's 53-bit integers.
-fn anywhere() -> u64 {
+fn first_number() -> u64 {
     u64::from(token::any_u32()) << 16
 }
 
@@ -119,12 +119,12 @@ impl Hub {
         max_per_session: usize,
     ) -> Arc<Self> {
         let state = Mutex::new(State {
-            feed: Feed::new(anywhere()),
+            feed: Feed::new(first_number()),
             clients: BTreeMap::new(),
             links: BTreeMap::new(),
             next_request: 1,
             next_slice: 1,
-            wire: Wire::new(anywhere()),
+            wire: Wire::new(first_number()),
             sounded: None,
             tick: None,
             owed: Vec::new(),

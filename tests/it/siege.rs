@@ -137,7 +137,7 @@ fn it_talks_on_under_siege_and_keeps_its_key() {
 
 /// F26: the same for ten minutes, one story after the other. `make siege`.
 #[test]
-#[ignore = "takes ten minutes"]
+#[ignore = "ten minutes are too long for every run: `make siege` runs it"]
 #[expect(clippy::print_stderr, reason = "its figures are what it is run for")]
 fn f26_it_talks_on_through_ten_minutes_of_siege() {
     let (pair, siege, wait) = besiege("info", LONG);
